@@ -1,0 +1,68 @@
+"""Settings: read once from the environment and `.env`, nested with `__`, then passed in.
+
+`PERDURE_API__PORT=9000` sets `settings.api.port`. Provider keys (`OPENAI_API_KEY`, ...) keep the names their own
+SDKs use and are read by `perdure.llm`.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ApiSettings(BaseModel):
+    """Where the HTTP API listens and how much it takes in."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    max_body_bytes: int = Field(default=10 * 1024 * 1024, gt=0, description="A larger request body is a 413.")
+
+
+class TemporalSettings(BaseModel):
+    """Which Temporal server to use; with no address the embedded one is started."""
+
+    address: str | None = None
+    namespace: str = "default"
+    port: int = Field(default=7233, ge=0, le=65535, description="Port of the embedded server.")
+    ui_port: int = Field(default=8233, ge=0, le=65535, description="Port of the embedded server's Web UI.")
+
+
+class DatabaseSettings(BaseModel):
+    """Which PostgreSQL to use; with no URL the embedded one is started."""
+
+    url: SecretStr | None = None
+    pool_size: int = Field(default=10, gt=0, description="Connections each process may hold.")
+
+
+class LlmSettings(BaseModel):
+    """Models: the embedded one, and the one used where a flow names none."""
+
+    local_model: bool = Field(default=True, description="Serve the embedded model from the worker's machine.")
+    default_model: str | None = Field(
+        default=None, description="`provider:model` used where a flow names none; unset: the embedded model."
+    )
+
+
+class AuthSettings(BaseModel):
+    """Tokens."""
+
+    secret: SecretStr | None = Field(
+        default=None, min_length=32, description="Signs tokens; unset: made once in the data folder."
+    )
+    access_token_seconds: int = Field(default=3600, gt=0)
+    refresh_token_seconds: int = Field(default=30 * 24 * 3600, gt=0)
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. A test fails on a field that nothing reads."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PERDURE_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Path(".perdure")
+    api: ApiSettings = ApiSettings()
+    temporal: TemporalSettings = TemporalSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    llm: LlmSettings = LlmSettings()
+    auth: AuthSettings = AuthSettings()

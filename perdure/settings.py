@@ -53,6 +53,16 @@ class AuthSettings(BaseModel):
     refresh_token_seconds: int = Field(default=30 * 24 * 3600, gt=0)
 
 
+class WorkerSettings(BaseModel):
+    """The worker deployment this process belongs to."""
+
+    deployment: str = Field(default="perdure", pattern=r"^[A-Za-z0-9_-]+$", description="No dot: Temporal splits there.")
+    build_id: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9_-]+$", description="Unset: made of version and commit."
+    )
+    max_concurrent_steps: int = Field(default=100, gt=0, description="Model calls one worker process has open at once.")
+
+
 class Settings(BaseSettings):
     """Everything that can be configured. A test fails on a field that nothing reads."""
 
@@ -65,4 +75,5 @@ class Settings(BaseSettings):
     temporal: TemporalSettings = TemporalSettings()
     database: DatabaseSettings = DatabaseSettings()
     llm: LlmSettings = LlmSettings()
+    worker: WorkerSettings = WorkerSettings()
     auth: AuthSettings = AuthSettings()

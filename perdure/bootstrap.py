@@ -1,0 +1,39 @@
+"""The one place that names concrete parts: what a process of this product runs on, opened and closed together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from perdure.embedded.endpoints import Endpoints
+from perdure.settings import Settings
+from perdure.storage.engine import Sessions, make_engine, make_sessions
+from perdure.temporal.client import connect
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the API and the worker share: settings, where things are, the pool and the Temporal client."""
+
+    settings: Settings
+    endpoints: Endpoints
+    engine: AsyncEngine
+    sessions: Sessions
+    client: Client
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Runtime]:
+    """Connect to Temporal and make the pool; close the pool at the end.
+
+    Raises SetupError when Temporal does not answer at the configured address.
+    """
+    engine = make_engine(endpoints.database_url, pool_size=settings.database.pool_size)
+    sessions = make_sessions(engine)
+    try:
+        client = await connect(settings.temporal, endpoints.temporal_address, sessions)
+        yield Runtime(settings=settings, endpoints=endpoints, engine=engine, sessions=sessions, client=client)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,233 @@
+"""The tables. What each is for is said once here; the migrations build them, the tests too."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import JsonValue
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from perdure.storage.metadata import metadata
+
+Json = dict[str, JsonValue]
+
+
+class Base(DeclarativeBase):
+    """Maps Python types to columns: text without length limits, times with their zone, JSON in binary form."""
+
+    metadata = metadata
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own form
+        str: Text,
+        int: BigInteger,
+        datetime: DateTime(timezone=True),
+        Json: JSONB(none_as_null=True),
+        list[str]: ARRAY(Text),
+        bytes: LargeBinary,
+    }
+
+
+class UserRow(Base):
+    """Who may call. Without a password hash a user can only use tokens made on the command line."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    email: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str | None]
+    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ApiKeyRow(Base):
+    """A key for programs: only its SHA-256 is kept (the key itself is 256 random bits, so no slow hash is needed)."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    prefix: Mapped[str]
+    key_hash: Mapped[bytes] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class FlowRow(Base):
+    """A flow of either kind; `definition` holds what only its kind has. A deleted flow keeps its row."""
+
+    __tablename__ = "flows"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    flow_type: Mapped[str]
+    name: Mapped[str]
+    description: Mapped[str | None]
+    definition: Mapped[Json]
+    # JSON, not JSONB: the editor's drawing is returned with its keys in the order they came.
+    graph_definition: Mapped[Json | None] = mapped_column(JSON(none_as_null=True))
+    is_public: Mapped[bool]
+    is_active: Mapped[bool]
+    version: Mapped[int]
+    tags: Mapped[list[str]]
+    category: Mapped[str | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class FlowActivityRow(Base):
+    """How often a flow ran and how its last run stands; apart from `flows` so that a run rewrites no definition."""
+
+    __tablename__ = "flow_activity"
+
+    flow_id: Mapped[UUID] = mapped_column(ForeignKey("flows.id"), primary_key=True)
+    user_id: Mapped[int]
+    execution_count: Mapped[int] = mapped_column(server_default=text("0"))
+    last_execution_id: Mapped[UUID | None]
+    last_execution_status: Mapped[str | None]
+    last_execution_at: Mapped[datetime | None]
+
+
+class ExecutionRow(Base):
+    """The list entry of a run. The truth is Temporal's history; this row is upserted at its start and its end."""
+
+    __tablename__ = "executions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    flow_id: Mapped[UUID] = mapped_column(ForeignKey("flows.id"))
+    flow_type: Mapped[str]
+    flow_name: Mapped[str]
+    flow_version: Mapped[int]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    session_id: Mapped[str | None]
+    status: Mapped[str]
+    input_data: Mapped[Json]
+    output_data: Mapped[Json | None]
+    error_message: Mapped[str | None]
+    started_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+    duration_ms: Mapped[int | None]
+    node_executions: Mapped[list[JsonValue] | None] = mapped_column(JSONB(none_as_null=True))
+    metrics: Mapped[Json | None]
+    idempotency_key: Mapped[str | None]
+    request_hash: Mapped[bytes | None]
+
+    __table_args__ = (
+        UniqueConstraint("user_id", "idempotency_key"),
+        Index("ix_executions_user", "user_id", text("started_at DESC"), text("id DESC")),
+        Index("ix_executions_user_status", "user_id", "status", text("started_at DESC"), text("id DESC")),
+        Index("ix_executions_flow", "flow_id", text("started_at DESC"), text("id DESC")),
+        Index(
+            "ix_executions_session",
+            "user_id",
+            "session_id",
+            text("started_at DESC"),
+            postgresql_where=text("session_id IS NOT NULL"),
+        ),
+        # What the reconciler looks through: the few that have not ended.
+        Index(
+            "ix_executions_open", "started_at", postgresql_where=text("status IN ('pending', 'running')")
+        ),
+    )
+
+
+class ChatSessionRow(Base):
+    """One conversation of one user with one chatflow. Its `id` is the caller's own word or a UUID we made."""
+
+    __tablename__ = "chat_sessions"
+
+    key: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    id: Mapped[str]
+    flow_id: Mapped[UUID] = mapped_column(ForeignKey("flows.id"), index=True)
+    message_count: Mapped[int] = mapped_column(server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (UniqueConstraint("user_id", "id"),)
+
+
+class ChatMessageRow(Base):
+    """One message. The two of a turn are written together, once, when the turn ends well."""
+
+    __tablename__ = "chat_messages"
+
+    session_key: Mapped[int] = mapped_column(ForeignKey("chat_sessions.key", ondelete="CASCADE"))
+    sequence: Mapped[int]
+    role: Mapped[str]
+    content: Mapped[str]
+    execution_id: Mapped[UUID]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("session_key", "sequence"),
+        UniqueConstraint("execution_id", "role"),
+    )
+
+
+class TranscriptRow(Base):
+    """What a step said or was told, append-only, so that activity inputs carry references instead of conversations.
+
+    The row a model call leaves is also why it is never paid twice: a repeated attempt finds it and returns it. The
+    key holds Temporal's run id, so that a reset runs the step again on purpose.
+    """
+
+    __tablename__ = "transcripts"
+
+    execution_id: Mapped[UUID]
+    run_id: Mapped[str]
+    step_id: Mapped[str]
+    sequence: Mapped[int]
+    role: Mapped[str]
+    content: Mapped[str]
+    result: Mapped[Json | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (PrimaryKeyConstraint("execution_id", "run_id", "step_id", "sequence"),)
+
+
+class PayloadRow(Base):
+    """A Temporal payload too large for history, by its SHA-256; it lives as long as its execution."""
+
+    __tablename__ = "payloads"
+
+    workflow_id: Mapped[str]
+    digest: Mapped[bytes]
+    data: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (PrimaryKeyConstraint("workflow_id", "digest"),)
+
+
+class EventRow(Base):
+    """An event of anything but an execution, written in the transaction of the change that it records."""
+
+    __tablename__ = "events"
+
+    aggregate_type: Mapped[str]
+    aggregate_id: Mapped[str]
+    version: Mapped[int]
+    event_type: Mapped[str]
+    event_data: Mapped[Json]
+    user_id: Mapped[int | None]
+    event_metadata: Mapped[Json] = mapped_column("metadata")
+    timestamp: Mapped[datetime]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("aggregate_type", "aggregate_id", "version"),
+        Index("ix_events_user", "user_id", text("timestamp DESC")),
+    )

@@ -1,0 +1,1 @@
+"""What `perdure up` and `perdure services` start on one machine: PostgreSQL, Temporal and the local model."""

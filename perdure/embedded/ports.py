@@ -1,0 +1,30 @@
+"""TCP ports of this machine: is one free, and which one is."""
+
+import errno
+import socket
+
+from perdure.domain.errors import SetupError
+
+
+def claim_port(host: str, port: int, setting: str) -> int:
+    """Return a port that can be listened on now: the one asked for, or any free one for 0.
+
+    Raises:
+        SetupError: it is taken or may not be used; the sentence names `setting`, the environment variable to change.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            # As the servers do: a connection that was closed a moment ago does not hold the port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except socket.gaierror as error:
+        raise SetupError(
+            f"{host} is no address of this machine: change {setting.rpartition('__')[0]}__HOST."
+        ) from error
+    except OSError as error:
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise SetupError(
+            f"Port {port} on {host} {reason}: set {setting} to another one (0 picks a free one)."
+        ) from error

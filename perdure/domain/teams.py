@@ -32,7 +32,7 @@ class Agent(BaseModel):
     capabilities: list[str] = Field(default_factory=list[str], max_length=100)
     priority: int = Field(default=1, ge=1, le=1_000_000, description="1 goes first.")
     max_retries: int = Field(default=3, ge=0, le=100, description="Further attempts after a failure that may pass.")
-    timeout_seconds: float = Field(default=60, gt=0, le=86_400, description="For one attempt of a model call.")
+    timeout_seconds: float = Field(default=60.0, gt=0, le=86_400, description="For one attempt of a model call.")
     dependencies: list[str] = Field(
         default_factory=list[str], max_length=200, description="Ids or names of agents of this flow that go before."
     )

@@ -1,0 +1,19 @@
+"""How a team works together: one file a strategy, each a plain async function over the `Steps` protocol."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+
+from perdure.domain.flows import Agentflow, OrchestrationType
+from perdure.orchestration import sequential, solo
+from perdure.orchestration.steps import Answer, Steps
+
+Strategy = Callable[[Agentflow, Steps], Awaitable[Answer]]
+
+STRATEGIES: Mapping[OrchestrationType, Strategy] = MappingProxyType({OrchestrationType.SEQUENTIAL: sequential.run})
+"""The orchestration types that can run. A flow of another type can be kept, not executed."""
+
+
+async def work(flow: Agentflow, steps: Steps) -> Answer:
+    """Run the team by its own strategy."""
+    strategy = STRATEGIES[flow.orchestration_type] if flow.agents else solo.run
+    return await strategy(flow, steps)

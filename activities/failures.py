@@ -1,0 +1,20 @@
+"""How a failure of the world becomes one that Temporal understands: retry it, wait first, or give up."""
+
+from datetime import timedelta
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from perdure.domain.runs import StepFailure
+from perdure.llm.failures import ModelCallError
+
+
+def as_application_error(error: ModelCallError) -> ApplicationError:
+    """Keep the provider's own advice: whether to retry, and after how long."""
+    return ApplicationError(
+        error.detail,
+        StepFailure(attempt=activity.info().attempt, kind=error.kind),
+        type="ModelCallFailed",
+        non_retryable=not error.retryable,
+        next_retry_delay=timedelta(seconds=error.retry_after_seconds) if error.retry_after_seconds else None,
+    )

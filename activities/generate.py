@@ -1,0 +1,126 @@
+"""The model call of a step."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from temporalio import activity
+
+from activities.failures import as_application_error
+from activities.heartbeat import heartbeating
+from perdure.domain.generation import Generation, GenerationRequest, PromptMessage
+from perdure.domain.runs import GenerateInput, GenerateResult, StepRef
+from perdure.live import LiveWriter, StepStarted, Token
+from perdure.live.frames import AttemptFailed
+from perdure.llm import ModelCallError, Models
+from perdure.memory import buffer
+from perdure.orchestration.prompts import with_context
+from perdure.storage.chats import read_messages
+from perdure.storage.engine import Sessions
+from perdure.storage.transcripts import keep_answer, kept_answer, read_texts
+
+
+class GenerateActivities:
+    """Model calls; built once per worker with what they need."""
+
+    def __init__(self, models: Models, sessions: Sessions, live: LiveWriter) -> None:
+        self._models = models
+        self._sessions = sessions
+        self._live = live
+
+    @activity.defn
+    async def generate(self, step: GenerateInput) -> GenerateResult:
+        """Call the step's model once, sending its words to the live channel as they come.
+
+        A repeated attempt whose predecessor got its answer but could not report it returns that answer unpaid.
+        Raises ApplicationError: retryable or not as the provider's error says.
+        """
+        info = activity.info()
+        ref = StepRef(
+            execution_id=step.execution_id, run_id=_run_id(info.workflow_run_id), step_id=step.step_id
+        )
+        if info.attempt > 1:
+            async with self._sessions() as session:
+                found = await kept_answer(session, ref)
+            if found is not None:
+                return found
+        started_at = datetime.now(UTC)
+        stream = _Stream(self._live, step, info.attempt)
+        self._live.publish(
+            step.execution_id, StepStarted(node_id=step.node_id, attempt=info.attempt)
+        )
+        async with heartbeating():
+            request = await self._request(step)
+            try:
+                generation = await self._models.generate(request, on_text=stream.add)
+            except ModelCallError as error:
+                self._live.publish(
+                    step.execution_id, AttemptFailed(node_id=step.node_id, attempt=info.attempt, error=error.detail)
+                )
+                raise as_application_error(error) from error
+            result = _result(generation, ref, info.attempt, started_at)
+            async with self._sessions.begin() as session:
+                await keep_answer(session, result)
+            await self._live.drain()
+        return result
+
+    async def _request(self, step: GenerateInput) -> GenerationRequest:
+        refs = [part.ref for part in step.context]
+        if isinstance(step.task, StepRef):
+            refs.append(step.task)
+        texts: dict[StepRef, str] = {}
+        history: list[PromptMessage] = []
+        if refs or (step.conversation and step.conversation.upto):
+            async with self._sessions() as session:
+                texts = await read_texts(session, refs)
+                if step.conversation and step.max_messages:
+                    history = await read_messages(session, step.conversation, limit=step.max_messages)
+        task = texts[step.task] if isinstance(step.task, StepRef) else step.task
+        prompt = with_context(task, [(part.label, texts[part.ref]) for part in step.context])
+        remembered = buffer.recall(history, step.max_messages) if step.max_messages else []
+        return GenerationRequest(
+            model=step.model,
+            system_prompt=step.system_prompt,
+            messages=(*remembered, PromptMessage(role="user", content=prompt)),
+            temperature=step.temperature,
+            max_tokens=step.max_tokens,
+            agent_name=step.node_label,
+        )
+
+
+class _Stream:
+    """Numbers the pieces of one attempt."""
+
+    def __init__(self, live: LiveWriter, step: GenerateInput, attempt: int) -> None:
+        self._live = live
+        self._execution_id: UUID = step.execution_id
+        self._node_id = step.node_id
+        self._attempt = attempt
+        self._next = 0
+
+    def add(self, text: str) -> None:
+        """Publish the next piece."""
+        self._live.publish(
+            self._execution_id, Token(node_id=self._node_id, attempt=self._attempt, index=self._next, text=text)
+        )
+        self._next += 1
+
+
+def _run_id(run_id: str | None) -> str:
+    if run_id is None:
+        msg = "A step belongs to a run."
+        raise RuntimeError(msg)
+    return run_id
+
+
+def _result(generation: Generation, ref: StepRef, attempt: int, started_at: datetime) -> GenerateResult:
+    return GenerateResult(
+        text=generation.text,
+        model=generation.model,
+        usage=generation.usage,
+        cost_usd=generation.cost_usd,
+        finish_reason=generation.finish_reason,
+        attempt=attempt,
+        started_at=started_at,
+        completed_at=datetime.now(UTC),
+        ref=ref,
+    )

@@ -1,0 +1,27 @@
+"""Short writes of a run, safe to repeat."""
+
+from temporalio import activity
+
+from perdure.domain.runs import KeepTextInput, RunEnding
+from perdure.storage.engine import Sessions
+from perdure.storage.executions import settle
+from perdure.storage.transcripts import keep_text
+
+
+class RecordActivities:
+    """What a run writes about itself; used as local activities."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    @activity.defn
+    async def record_ending(self, ending: RunEnding) -> None:
+        """Settle the run's row, its flow's activity, its chat turn and its live channel in one transaction."""
+        async with self._sessions.begin() as session:
+            await settle(session, ending)
+
+    @activity.defn
+    async def keep_text(self, kept: KeepTextInput) -> None:
+        """Keep a long text that steps refer to."""
+        async with self._sessions.begin() as session:
+            await keep_text(session, kept)

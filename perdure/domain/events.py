@@ -1,0 +1,201 @@
+"""The vocabulary of events. One envelope for all; the data of each type of event is a model of its own.
+
+An execution's events are read from Temporal's history (`perdure.record`); those of flows, knowledge bases, sessions
+and users are written in the transaction of the change that they record. `version` counts 1, 2, 3 … within an
+aggregate, without holes.
+"""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+AggregateType = Literal["Flow", "Execution", "KnowledgeBase", "Session", "User"]
+
+
+class Event(BaseModel):
+    """One event as clients see it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    aggregate_id: str
+    aggregate_type: AggregateType
+    event_type: str
+    event_data: dict[str, JsonValue]
+    user_id: int | None
+    metadata: dict[str, JsonValue]
+    timestamp: datetime
+    version: int = Field(ge=1)
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExecutionStarted(_Data):
+    """A run was accepted; from here on it is durable."""
+
+    type: Literal["ExecutionStarted"] = "ExecutionStarted"
+    flow_id: str
+    flow_type: str
+    flow_name: str
+    flow_version: int
+    input_data: dict[str, JsonValue]
+    session_id: str | None
+    continued_from: str | None = Field(default=None, description="The run that this one goes on from.")
+
+
+class StepScheduled(_Data):
+    """A step was handed to the workers."""
+
+    type: Literal["StepScheduled"] = "StepScheduled"
+    step_id: str
+    node_id: str
+    node_type: str
+    node_label: str
+    model: str | None
+    input: dict[str, JsonValue]
+
+
+class StepStarted(_Data):
+    """A worker took the step. Temporal writes this when the attempt that closes the step is over."""
+
+    type: Literal["StepStarted"] = "StepStarted"
+    step_id: str
+    attempt: int
+    last_error: str | None
+    worker: str
+
+
+class StepCompleted(_Data):
+    """The step gave its result."""
+
+    type: Literal["StepCompleted"] = "StepCompleted"
+    step_id: str
+    attempt: int
+    text: str
+    model: str
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    finish_reason: str | None
+
+
+class StepFailed(_Data):
+    """The step gave up."""
+
+    type: Literal["StepFailed"] = "StepFailed"
+    step_id: str
+    attempt: int | None
+    error: str
+    kind: str | None
+    reason: str = Field(description="Why it was not tried again, in Temporal's words: MAXIMUM_ATTEMPTS_REACHED, …")
+
+
+class StepCancelled(_Data):
+    """The step was cancelled with its run."""
+
+    type: Literal["StepCancelled"] = "StepCancelled"
+    step_id: str
+
+
+class CancelRequested(_Data):
+    """Somebody asked for the run to be cancelled."""
+
+    type: Literal["CancelRequested"] = "CancelRequested"
+    reason: str | None
+
+
+class RunReset(_Data):
+    """An operator sent the run back to an earlier point; what follows is a new try from there."""
+
+    type: Literal["RunReset"] = "RunReset"
+    base_run_id: str
+    reason: str | None
+
+
+class EngineTrouble(_Data):
+    """Our own code could not go on; Temporal retries it until a worker that can takes over."""
+
+    type: Literal["EngineTrouble"] = "EngineTrouble"
+    cause: str
+    message: str | None
+
+
+class ExecutionCompleted(_Data):
+    """The run gave its output."""
+
+    type: Literal["ExecutionCompleted"] = "ExecutionCompleted"
+    output_data: dict[str, JsonValue]
+
+
+class ExecutionFailed(_Data):
+    """The run ended without an output."""
+
+    type: Literal["ExecutionFailed"] = "ExecutionFailed"
+    error: str
+
+
+class ExecutionCancelled(_Data):
+    """The run was cancelled and has stopped."""
+
+    type: Literal["ExecutionCancelled"] = "ExecutionCancelled"
+
+
+class ExecutionTerminated(_Data):
+    """An operator ended the run from outside, without a word to it."""
+
+    type: Literal["ExecutionTerminated"] = "ExecutionTerminated"
+    reason: str | None
+
+
+class ExecutionTimedOut(_Data):
+    """The run took longer than it was allowed to."""
+
+    type: Literal["ExecutionTimedOut"] = "ExecutionTimedOut"
+
+
+ExecutionEventData = Annotated[
+    ExecutionStarted
+    | StepScheduled
+    | StepStarted
+    | StepCompleted
+    | StepFailed
+    | StepCancelled
+    | CancelRequested
+    | RunReset
+    | EngineTrouble
+    | ExecutionCompleted
+    | ExecutionFailed
+    | ExecutionCancelled
+    | ExecutionTerminated
+    | ExecutionTimedOut,
+    Field(discriminator="type"),
+]
+
+
+class ExecutionEvent(BaseModel):
+    """One event of a run, typed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int
+    timestamp: datetime
+    run_id: str
+    history_event_id: int
+    data: ExecutionEventData
+
+    aggregate_type: ClassVar[AggregateType] = "Execution"
+
+    def to_event(self, execution_id: str, user_id: int | None) -> Event:
+        """The envelope that clients see."""
+        return Event(
+            aggregate_id=execution_id,
+            aggregate_type=self.aggregate_type,
+            event_type=self.data.type,
+            event_data=self.data.model_dump(mode="json", exclude={"type"}),
+            user_id=user_id,
+            metadata={"run_id": self.run_id, "history_event_id": self.history_event_id},
+            timestamp=self.timestamp,
+            version=self.version,
+        )

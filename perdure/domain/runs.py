@@ -1,0 +1,152 @@
+"""What passes between a run's workflow and its activities: references and small facts, never a conversation."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from perdure.domain.executions import ExecutionStatus, Metrics, NodeExecution
+from perdure.domain.flows import Agentflow, Chatflow, Flow
+from perdure.domain.generation import ModelRef, Usage
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ConversationRef(_Part):
+    """The part of a session that a turn may know: the messages up to and including `upto`, 0 for a new session."""
+
+    user_id: int
+    session_id: str
+    upto: int = Field(ge=0)
+
+
+class RunInput(_Part):
+    """The one input of a run's workflow: the flow as it was at the start, whatever is edited later."""
+
+    execution_id: UUID
+    flow: Flow
+    user_id: int
+    input_data: dict[str, JsonValue]
+    conversation: ConversationRef | None = None
+    default_model: ModelRef | None = Field(default=None, description="Used where the flow names no model.")
+    started_at: datetime
+
+    @property
+    def header(self) -> "RunHeader":
+        """What the list of executions knows of this run from its start on."""
+        flow: Agentflow | Chatflow = self.flow
+        return RunHeader(
+            execution_id=self.execution_id,
+            flow_id=flow.id,
+            flow_type=flow.flow_type.value,
+            flow_name=flow.name,
+            flow_version=flow.version,
+            user_id=self.user_id,
+            session_id=self.conversation.session_id if self.conversation else None,
+            input_data=self.input_data,
+            started_at=self.started_at,
+        )
+
+
+class RunHeader(_Part):
+    """What the list of executions knows of a run from its start on."""
+
+    execution_id: UUID
+    flow_id: UUID
+    flow_type: str
+    flow_name: str
+    flow_version: int
+    user_id: int
+    session_id: str | None
+    input_data: dict[str, JsonValue]
+    started_at: datetime
+
+
+class RunResult(_Part):
+    """What the workflow of a run returns when it completes."""
+
+    output_data: dict[str, JsonValue]
+
+
+class Turn(_Part):
+    """The two messages of a chat turn, to be written together, once."""
+
+    message: str
+    answer: str
+
+
+class RunEnding(_Part):
+    """How a run ended: all that is written when it does."""
+
+    header: RunHeader
+    status: ExecutionStatus
+    output_data: dict[str, JsonValue] | None = None
+    error_message: str | None = None
+    completed_at: datetime
+    node_executions: list[NodeExecution]
+    metrics: Metrics
+    turn: Turn | None = None
+
+
+class StepRef(_Part):
+    """Where the words of a step are kept. The run id is part of it, because a reset runs a step again on purpose."""
+
+    execution_id: UUID
+    run_id: str
+    step_id: str
+
+
+class ContextPart(_Part):
+    """The answer of an earlier step, by reference."""
+
+    label: str
+    ref: StepRef
+
+
+class GenerateInput(_Part):
+    """One model call of one step."""
+
+    step_id: str
+    node_id: str
+    node_type: Literal["agent", "supervisor", "assistant"]
+    node_label: str
+    execution_id: UUID
+    model: ModelRef
+    system_prompt: str
+    task: str | StepRef
+    context: tuple[ContextPart, ...] = ()
+    conversation: ConversationRef | None = None
+    max_messages: int | None = Field(default=None, description="Messages of the conversation to show, newest kept.")
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+class GenerateResult(_Part):
+    """The answer of one model call."""
+
+    text: str
+    model: ModelRef
+    usage: Usage | None
+    cost_usd: float | None
+    finish_reason: str | None
+    attempt: int
+    started_at: datetime
+    completed_at: datetime
+    ref: StepRef
+
+
+class StepFailure(_Part):
+    """What a failed attempt says of itself in the details of its error."""
+
+    attempt: int
+    kind: str
+
+
+class KeepTextInput(_Part):
+    """A text too long to stand in the input of every step."""
+
+    ref: StepRef
+    text: str

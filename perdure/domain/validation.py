@@ -1,0 +1,51 @@
+"""What pydantic found wrong, as sentences for the caller: where, and what to do, never what was sent."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import ValidationError
+
+from perdure.domain.errors import FieldProblem, UnprocessableError
+
+_MOST_PROBLEMS = 100
+_LONGEST_TEXT = 300
+
+_SENTENCES = {
+    "missing": "This field is required.",
+    "extra_forbidden": "There is no such field here: check how it is spelt.",
+    # The only pattern that callers' fields have.
+    "string_pattern_mismatch": "This must not be blank.",
+}
+
+
+def field_problems(found: Iterable[Mapping[str, object]], *, under: Sequence[str] = ()) -> tuple[FieldProblem, ...]:
+    """Translate pydantic's error details, the first 100 of them; `under` goes before each place."""
+    problems: list[FieldProblem] = []
+    for detail, _ in zip(found, range(_MOST_PROBLEMS), strict=False):
+        loc = detail.get("loc")
+        parts = list(loc) if isinstance(loc, tuple) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        places = [part if isinstance(part, int) else str(part)[:_LONGEST_TEXT] for part in parts]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        problems.append(FieldProblem(loc=[*under, *places], msg=_sentence(detail)))
+    return tuple(problems)
+
+
+def _sentence(detail: Mapping[str, object]) -> str:
+    known = _SENTENCES.get(str(detail.get("type")))
+    if known is not None:
+        return known
+    sentence = str(detail.get("msg", "This does not validate.")).removeprefix("Value error, ")
+    return sentence if len(sentence) <= _LONGEST_TEXT else f"{sentence[:_LONGEST_TEXT]}…"
+
+
+def unprocessable(error: ValidationError) -> UnprocessableError:
+    """Say of a caller's body what pydantic said of it."""
+    return does_not_validate(field_problems(error.errors(include_url=False, include_input=False), under=("body",)))
+
+
+def does_not_validate(problems: Sequence[FieldProblem]) -> UnprocessableError:
+    """One sentence that names the first field, and all of them in `errors`."""
+    if not problems:
+        return UnprocessableError("What was sent does not validate.")
+    first = problems[0]
+    place = ".".join(str(part) for part in first.loc[1:]) or str(first.loc[0] if first.loc else "body")
+    more = f" ({len(problems) - 1} more in errors)" if len(problems) > 1 else ""
+    return UnprocessableError(f"{place}: {first.msg}{more}", errors=problems)

@@ -1,0 +1,84 @@
+"""The words of steps: append-only rows that activity inputs refer to."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from perdure.domain.errors import NotFoundError
+from perdure.domain.runs import GenerateResult, KeepTextInput, StepRef
+from perdure.storage.tables import TranscriptRow
+
+ANSWER = 0
+"""The sequence number of a step's answer."""
+
+
+async def keep_answer(session: AsyncSession, result: GenerateResult) -> None:
+    """Append a step's answer; a second attempt that also got one leaves the first as it is."""
+    await session.execute(
+        insert(TranscriptRow)
+        .values(
+            execution_id=result.ref.execution_id,
+            run_id=result.ref.run_id,
+            step_id=result.ref.step_id,
+            sequence=ANSWER,
+            role="assistant",
+            content=result.text,
+            result=result.model_dump(mode="json", exclude={"text", "ref"}),
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+async def keep_text(session: AsyncSession, kept: KeepTextInput) -> None:
+    """Append a text that steps refer to."""
+    await session.execute(
+        insert(TranscriptRow)
+        .values(
+            execution_id=kept.ref.execution_id,
+            run_id=kept.ref.run_id,
+            step_id=kept.ref.step_id,
+            sequence=ANSWER,
+            role="user",
+            content=kept.text,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+async def kept_answer(session: AsyncSession, ref: StepRef) -> GenerateResult | None:
+    """The answer that an earlier attempt of this step left, or None."""
+    row = await session.get(TranscriptRow, (ref.execution_id, ref.run_id, ref.step_id, ANSWER))
+    if row is None or row.result is None:
+        return None
+    return GenerateResult.model_validate({**row.result, "text": row.content, "ref": ref})
+
+
+async def read_texts(session: AsyncSession, refs: Iterable[StepRef]) -> dict[StepRef, str]:
+    """The text behind each reference. Raises NotFoundError when one is gone."""
+    wanted = list(refs)
+    if not wanted:
+        return {}
+    rows = await session.execute(
+        select(TranscriptRow.execution_id, TranscriptRow.run_id, TranscriptRow.step_id, TranscriptRow.content).where(
+            TranscriptRow.sequence == ANSWER,
+            or_(
+                *(
+                    (TranscriptRow.execution_id == ref.execution_id)
+                    & (TranscriptRow.run_id == ref.run_id)
+                    & (TranscriptRow.step_id == ref.step_id)
+                    for ref in wanted
+                )
+            ),
+        )
+    )
+    texts = {
+        StepRef(execution_id=execution_id, run_id=run_id, step_id=step_id): content
+        for execution_id, run_id, step_id, content in rows
+    }
+    for ref in wanted:
+        if ref not in texts:
+            msg = f"The words of step '{ref.step_id}' are no longer kept: start the flow again."
+            raise NotFoundError(msg)
+    return texts

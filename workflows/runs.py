@@ -1,0 +1,75 @@
+"""How a run of either kind ends: well, badly or cancelled, always recorded."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import JsonValue
+
+    from perdure.domain.executions import ExecutionStatus
+    from perdure.domain.ledger import Ledger
+    from perdure.domain.runs import RunEnding, RunInput, RunResult, Turn
+    from workflows.steps import StepFailedError, record_ending
+
+Output = dict[str, JsonValue]
+Plot = Callable[[], Awaitable[tuple[Output, Turn | None]]]
+
+
+async def to_the_end(run: RunInput, ledger: Ledger, plot: Plot) -> RunResult:
+    """Follow the plot, record how it ended, and end the workflow the same way.
+
+    Raises ApplicationError (not retried) for a failed run and CancelledError for a cancelled one, so that Temporal
+    shows what the list of executions shows.
+    """
+    try:
+        output, turn = await plot()
+    except StepFailedError as error:
+        await _record(run, ledger, ExecutionStatus.FAILED, error_message=str(error))
+        raise ApplicationError(str(error), type="StepFailed", non_retryable=True) from error
+    except (asyncio.CancelledError, ActivityError) as error:
+        if not is_cancelled_exception(error):
+            raise
+        await _record(run, ledger, ExecutionStatus.CANCELLED, error_message=None)
+        raise
+    await _record(run, ledger, ExecutionStatus.COMPLETED, output=output, turn=turn)
+    return RunResult(output_data=output)
+
+
+async def _record(  # noqa: PLR0913 - one ending, its parts by name
+    run: RunInput,
+    ledger: Ledger,
+    status: ExecutionStatus,
+    *,
+    output: Output | None = None,
+    error_message: str | None = None,
+    turn: Turn | None = None,
+) -> None:
+    now = workflow.now()
+    ledger.stopped(now, "Cancelled." if status is ExecutionStatus.CANCELLED else "Stopped with the run.")
+    workflow.set_current_details(_details(ledger))
+    ending = RunEnding(
+        header=run.header,
+        status=status,
+        output_data=output,
+        error_message=error_message,
+        completed_at=now,
+        node_executions=ledger.nodes,
+        metrics=ledger.metrics(started_at=run.started_at, until=now),
+        turn=turn,
+    )
+    try:
+        await record_ending(ending)
+    except ActivityError:
+        # The database was away for the whole of RECORD_LIMIT. History has the outcome; the reconciler writes it.
+        workflow.logger.exception("the end of the run could not be recorded")
+
+
+def _details(ledger: Ledger) -> str:
+    rows = "\n".join(
+        f"| {node.node_label} | {node.status.value} | {node.duration_ms if node.duration_ms is not None else ''} |"
+        for node in ledger.nodes
+    )
+    return f"| step | status | ms |\n| --- | --- | --- |\n{rows}"

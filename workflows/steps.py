@@ -1,0 +1,199 @@
+"""Activities as workflows see them: the only place that names them, their timeouts, retries and task queue."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType, is_cancelled_exception  # noqa: A004
+
+with workflow.unsafe.imports_passed_through():
+    from activities.generate import GenerateActivities
+    from activities.records import RecordActivities
+    from perdure.domain.flows import Agentflow, Chatflow
+    from perdure.domain.ledger import Ledger
+    from perdure.domain.runs import (
+        ContextPart,
+        GenerateInput,
+        GenerateResult,
+        KeepTextInput,
+        RunEnding,
+        RunInput,
+        StepFailure,
+        StepRef,
+    )
+    from perdure.domain.teams import Agent
+    from perdure.orchestration.models import NoModelError, model_of_agent, model_of_chat
+    from perdure.orchestration.prompts import system_prompt, task_of
+    from perdure.orchestration.steps import Answer
+
+INLINE_TASK_CHARACTERS = 4096
+"""A longer task is kept once and referred to, instead of standing in the input of every agent's step."""
+
+HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+"""How long a step of a killed worker is waited for before another worker takes it."""
+
+MODEL_RETRY_BACKOFF = timedelta(seconds=1)
+MODEL_RETRY_BACKOFF_LIMIT = timedelta(seconds=60)
+MODEL_CALL_LIMIT = timedelta(hours=24)
+"""All attempts of one step together, the waits that providers ask for included."""
+
+CHAT_RETRIES = 3
+CHAT_TIMEOUT = timedelta(minutes=5)
+
+RECORD_TIMEOUT = timedelta(seconds=30)
+RECORD_LIMIT = timedelta(hours=1)
+"""How long a run that ended waits for a database that is away. After that the reconciler settles it from history."""
+
+
+class StepFailedError(Exception):
+    """A step gave up, and with it the run; the message is what the last attempt said."""
+
+
+async def generate(step: GenerateInput, ledger: Ledger, *, retries: int, timeout: timedelta) -> GenerateResult:
+    """One model call as an activity of its own, entered in the ledger. Raises StepFailedError when it gives up."""
+    ledger.scheduled(step, workflow.now())
+    try:
+        result = await workflow.execute_activity_method(
+            GenerateActivities.generate,
+            step,
+            activity_id=step.step_id,
+            summary=f"{step.node_type}: {step.node_label} ({step.model})",
+            start_to_close_timeout=timeout,
+            schedule_to_close_timeout=MODEL_CALL_LIMIT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            # The run says «cancelled» only when the provider's connection is closed.
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            retry_policy=RetryPolicy(
+                initial_interval=MODEL_RETRY_BACKOFF,
+                maximum_interval=MODEL_RETRY_BACKOFF_LIMIT,
+                maximum_attempts=retries + 1,
+                non_retryable_error_types=["PayloadsTooLarge"],
+            ),
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        reason, attempts = _why(error)
+        ledger.failed(step.step_id, reason, workflow.now(), attempts=attempts)
+        msg = f"{step.node_label}: {reason}"
+        raise StepFailedError(msg) from error
+    ledger.completed(step.step_id, result)
+    return result
+
+
+def _why(error: ActivityError) -> tuple[str, int | None]:
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        details = [StepFailure.model_validate(detail) for detail in cause.details[:1] if isinstance(detail, dict)]
+        return cause.message, details[0].attempt if details else None
+    if isinstance(cause, TimeoutError):
+        return _TIMEOUTS.get(cause.type, "It took too long."), None
+    return "The worker could not say why.", None
+
+
+_TIMEOUTS = {
+    TimeoutType.START_TO_CLOSE: "No answer within the step's time limit, at any attempt: raise timeout_seconds.",
+    TimeoutType.HEARTBEAT: "The worker disappeared in the middle of it, at every attempt.",
+    TimeoutType.SCHEDULE_TO_CLOSE: "No answer within 24 hours, all attempts together.",
+    TimeoutType.SCHEDULE_TO_START: "No worker took it.",
+}
+
+
+async def record_ending(ending: RunEnding) -> None:
+    """Write the run's end to the list of executions, in the task that also ends the workflow."""
+    await workflow.execute_local_activity_method(
+        RecordActivities.record_ending,
+        ending,
+        start_to_close_timeout=RECORD_TIMEOUT,
+        schedule_to_close_timeout=RECORD_LIMIT,
+        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)),
+        summary=f"record: {ending.status.value}",
+    )
+
+
+class TeamSteps:
+    """The `Steps` of a running agentflow: what a strategy asks for becomes activities and ledger entries."""
+
+    def __init__(self, run: RunInput, flow: Agentflow, ledger: Ledger) -> None:
+        self._run = run
+        self._flow = flow
+        self._ledger = ledger
+        self._task: str | StepRef | None = None
+
+    async def ask(self, agent: Agent, *, after: Sequence[Answer]) -> Answer:
+        """One model call of one agent. Raises StepFailedError when it gives up."""
+        try:
+            model = model_of_agent(agent, self._flow, self._run.default_model)
+        except NoModelError as error:
+            raise StepFailedError(str(error)) from error
+        result = await generate(
+            GenerateInput(
+                step_id=agent.id,
+                node_id=agent.id,
+                node_type="supervisor" if agent.id == "supervisor" else "agent",
+                node_label=agent.name,
+                execution_id=self._run.execution_id,
+                model=model,
+                system_prompt=system_prompt(agent),
+                task=await self._task_reference(),
+                context=tuple(ContextPart(label=answer.label, ref=answer.ref) for answer in after),
+                temperature=agent.temperature,
+                max_tokens=agent.max_tokens,
+            ),
+            self._ledger,
+            retries=agent.max_retries,
+            timeout=timedelta(seconds=agent.timeout_seconds),
+        )
+        return Answer(agent_id=agent.id, label=agent.name, text=result.text, ref=result.ref)
+
+    async def _task_reference(self) -> str | StepRef:
+        if self._task is None:
+            task = task_of(self._run.input_data)
+            self._task = task if len(task) <= INLINE_TASK_CHARACTERS else await _keep(self._run.execution_id, task)
+        return self._task
+
+
+async def _keep(execution_id: UUID, text: str) -> StepRef:
+    ref = StepRef(execution_id=execution_id, run_id=workflow.info().run_id, step_id="task")
+    await workflow.execute_local_activity_method(
+        RecordActivities.keep_text,
+        KeepTextInput(ref=ref, text=text),
+        start_to_close_timeout=RECORD_TIMEOUT,
+        schedule_to_close_timeout=RECORD_LIMIT,
+        summary="keep the task",
+    )
+    return ref
+
+
+async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: str) -> GenerateResult:
+    """One model call of a chat turn. Raises StepFailedError when it gives up."""
+    try:
+        model = model_of_chat(flow, run.default_model)
+    except NoModelError as error:
+        raise StepFailedError(str(error)) from error
+    config = flow.chat_config
+    return await generate(
+        GenerateInput(
+            step_id=ASSISTANT,
+            node_id=ASSISTANT,
+            node_type="assistant",
+            node_label=flow.name,
+            execution_id=run.execution_id,
+            model=model,
+            system_prompt=config.system_prompt or "",
+            task=message,
+            conversation=run.conversation,
+            max_messages=flow.memory_config.max_messages,
+            temperature=config.temperature,
+            max_tokens=config.max_tokens,
+        ),
+        ledger,
+        retries=CHAT_RETRIES,
+        timeout=CHAT_TIMEOUT,
+    )
+
+
+ASSISTANT = "assistant"
+"""The id of the one step of a chat turn."""

@@ -22,8 +22,9 @@ class ModelRef(BaseModel):
         """
         provider, _, name = text.partition(":")
         if not provider or not name:
-            message = f"'{text}' does not name a model: write it as provider:model, for example openai:gpt-4o-mini."
-            raise ValueError(message)
+            raise ValueError(
+                f"'{text}' does not name a model: write it as provider:model, for example openai:gpt-4o-mini."
+            )
         return cls(provider=provider, name=name)
 
     def __str__(self) -> str:

@@ -1,0 +1,1 @@
+"""Real parts the tests stand on, started in processes of their own."""

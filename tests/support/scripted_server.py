@@ -1,0 +1,238 @@
+"""The scripted model's server: see `tests.support.scripted_model`."""
+
+import asyncio
+import hashlib
+import re
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from tests.support.scripted_wire import BEHAVIOURS, Behaviour, ChatBody, last_content
+
+REQUESTS_KEPT = 20_000
+"""Older requests are forgotten, so that a long bench does not grow without end; the count goes on."""
+
+
+def tokens_of(text: str) -> list[str]:
+    """Split a text into what is streamed one by one: words with the blanks before them."""
+    return re.findall(r"\s*\S+|\s+$", text)
+
+
+class _Open:
+    """A request under way or over; turned into a `RecordedRequest` only when somebody asks."""
+
+    __slots__ = ("arrived_at", "body", "disconnected_at", "finished_at", "headers", "index")
+
+    def __init__(self, index: int, body: ChatBody, headers: dict[str, str]) -> None:
+        self.index = index
+        self.arrived_at = time.time()
+        self.finished_at: float | None = None
+        self.disconnected_at: float | None = None
+        self.body = body
+        self.headers = headers
+
+
+class _Server:
+    """The state of one scripted model and its handlers."""
+
+    def __init__(self, latency_ms: float) -> None:
+        self._default = Behaviour(times=None, delay_ms=latency_ms)
+        self._script: list[tuple[Behaviour, Iterator[int] | None]] = []
+        self._requests: deque[_Open] = deque(maxlen=REQUESTS_KEPT)
+        self._total = 0
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_post("/v1/chat/completions", self.complete)
+        app.router.add_get("/v1/models", self.models)
+        app.router.add_post("/script", self.script)
+        app.router.add_post("/reset", self.reset)
+        app.router.add_get("/requests", self.requests)
+        return app
+
+    async def models(self, _request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": "scripted", "object": "model", "created": 0}]})
+
+    async def script(self, request: web.Request) -> web.Response:
+        """Append behaviours to the script; the answer comes when they hold."""
+        behaviours = BEHAVIOURS.validate_json(await request.read())
+        self._script.extend((each, None if each.times is None else iter(range(each.times))) for each in behaviours)
+        return web.json_response({"scripted": len(self._script)})
+
+    async def reset(self, _request: web.Request) -> web.Response:
+        self._script.clear()
+        self._requests.clear()
+        self._total = 0
+        return web.json_response({})
+
+    async def requests(self, _request: web.Request) -> web.Response:
+        seen = [{name: getattr(each, name) for name in _Open.__slots__} for each in self._requests]
+        return web.Response(
+            body=orjson.dumps({"total": self._total, "requests": seen}), content_type="application/json"
+        )
+
+    def _behaviour_for(self, body: ChatBody) -> Behaviour:
+        if not self._script:
+            return self._default
+        user = last_content(body, "user")
+        system = last_content(body, "system") or last_content(body, "developer")
+        for behaviour, left in self._script:
+            if behaviour.user is not None and not re.search(behaviour.user, user):
+                continue
+            if behaviour.system is not None and not re.search(behaviour.system, system):
+                continue
+            if left is None or next(left, None) is not None:
+                return behaviour
+        return self._default
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        raw = await request.read()
+        body: ChatBody = orjson.loads(raw)
+        seen = _Open(self._total, body, {name.lower(): value for name, value in request.headers.items()})
+        self._total += 1
+        self._requests.append(seen)
+        behaviour = self._behaviour_for(body)
+        try:
+            response = await self._answer(request, body, behaviour)
+        except (asyncio.CancelledError, ConnectionError):
+            seen.disconnected_at = time.time()
+            raise
+        seen.finished_at = time.time()
+        return response
+
+    async def _answer(self, request: web.Request, body: ChatBody, behaviour: Behaviour) -> web.StreamResponse:
+        if behaviour.delay_ms:
+            await asyncio.sleep(behaviour.delay_ms / 1000)
+        if behaviour.status != web.HTTPOk.status_code:
+            return web.Response(
+                status=behaviour.status,
+                headers=behaviour.headers,
+                body=orjson.dumps(behaviour.body),
+                content_type="application/json",
+            )
+        answer = _Answer(body, behaviour)
+        if body.get("stream"):
+            return await self._stream(request, answer, behaviour)
+        return web.Response(body=answer.whole(), content_type="application/json", headers=behaviour.headers)
+
+    async def _stream(self, request: web.Request, answer: "_Answer", behaviour: Behaviour) -> web.StreamResponse:
+        headers = {"Content-Type": "text/event-stream", **behaviour.headers}
+        frames = answer.frames()
+        if not (behaviour.token_delay_ms or behaviour.hang_after_tokens is not None) and not answer.dropped:
+            # Nothing to wait for: one write carries the whole stream, so that a bench measures its subject and not us.
+            return web.Response(body=b"".join(frames), headers=headers)
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        for index, frame in enumerate(frames):
+            if behaviour.hang_after_tokens == index:
+                await asyncio.Event().wait()
+            if behaviour.token_delay_ms and index < answer.token_count:
+                await asyncio.sleep(behaviour.token_delay_ms / 1000)
+            await response.write(frame)
+        if answer.dropped:
+            if request.transport is not None:
+                # Let what was written leave before the connection is cut, so that the client sees a broken stream.
+                await asyncio.sleep(0.02)
+                request.transport.abort()
+            return response
+        await response.write_eof()
+        return response
+
+
+class _Answer:
+    """The bytes of one answer, streamed or whole."""
+
+    def __init__(self, body: ChatBody, behaviour: Behaviour) -> None:
+        text = behaviour.text
+        if text is None:
+            digest = hashlib.blake2b(orjson.dumps(body.get("messages")), digest_size=4).hexdigest()
+            text = f"I read your prompt {digest} well."
+        self._text = text
+        self._behaviour = behaviour
+        self._model = body.get("model", "scripted")
+        self._id = f"chatcmpl-{time.monotonic_ns():x}"
+        self._wants_usage = behaviour.usage and (
+            not body.get("stream") or bool((body.get("stream_options") or {}).get("include_usage"))
+        )
+        # One token per four characters of the prompt: what it costs is not the point, that it is counted is.
+        prompt_tokens = sum(len(str(message["content"])) for message in body.get("messages", [])) // 4 + 1
+        self._tokens = tokens_of(text)
+        self.dropped = behaviour.drop_after_tokens is not None
+        if behaviour.drop_after_tokens is not None:
+            self._tokens = self._tokens[: behaviour.drop_after_tokens]
+        self.token_count = len(self._tokens)
+        self._usage = {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": self.token_count,
+            "total_tokens": prompt_tokens + self.token_count,
+        }
+
+    def whole(self) -> bytes:
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": self._text},
+            "finish_reason": self._behaviour.finish_reason,
+        }
+        answer: dict[str, Any] = {
+            "id": self._id,
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": self._model,
+            "choices": [choice],
+        }
+        if self._wants_usage:
+            answer["usage"] = self._usage
+        return orjson.dumps(answer)
+
+    def frames(self) -> list[bytes]:
+        frames = [self._chunk({"content": token}) for token in self._tokens]
+        if self.dropped:
+            return frames
+        if self._behaviour.stream_error is not None:
+            frames.append(b"data: " + orjson.dumps({"error": self._behaviour.stream_error}) + b"\n\n")
+            return frames
+        if self._behaviour.finish_reason is not None:
+            frames.append(self._chunk({}, self._behaviour.finish_reason))
+        if self._wants_usage:
+            frames.append(self._chunk(None))
+        frames.append(b"data: [DONE]\n\n")
+        return frames
+
+    def _chunk(self, delta: dict[str, str] | None, finish_reason: str | None = None) -> bytes:
+        chunk: dict[str, Any] = {
+            "id": self._id,
+            "object": "chat.completion.chunk",
+            "created": int(time.time()),
+            "model": self._model,
+            "choices": [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
+        }
+        if delta is None:
+            chunk["usage"] = self._usage
+        return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+
+async def serve(port: int, latency_ms: float, *, until_stdin_closes: bool) -> None:
+    """Serve on the loopback address until cancelled (or, if told so, until standard input ends)."""
+    # Cancelling the handler when its caller hangs up is how a disconnect is seen at once.
+    runner = web.AppRunner(_Server(latency_ms).app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    print(runner.addresses[0][1], flush=True)  # noqa: T201 the first line of output is the port
+    try:
+        if until_stdin_closes:
+            # A killed test leaves no model behind: its end of the pipe closes with it.
+            standard_input = asyncio.StreamReader()
+            await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(standard_input), sys.stdin
+            )
+            await standard_input.read()
+        else:
+            await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()

@@ -61,10 +61,10 @@ class Part(ABC):
                 pipe.close()
         self._process = None
 
-    async def death(self) -> SetupError:
-        """Wait until the process ends though nobody stopped it, and return the sentence about it."""
-        while self._process is None or self._process.poll() is None:  # noqa: ASYNC110 - see `_spawn`
-            await asyncio.sleep(_WATCH_SECONDS)
+    def dead(self) -> SetupError | None:
+        """Return the sentence about a process that ended though nobody stopped it; None while all is well."""
+        if self._process is None or self._process.poll() is None:
+            return None
         return self._failure("stopped unexpectedly")
 
     # Popen rather than asyncio's processes: those need a child watcher of the event loop in use (uvloop knows no
@@ -143,3 +143,31 @@ class Part(ABC):
             raise SetupError(
                 f"{self.log_path} cannot be written ({error.strerror}): set PERDURE_DATA_DIR to another folder."
             ) from error
+
+
+def dead_part(parts: Sequence[Part]) -> SetupError | None:
+    """Return the sentence about a part that ended by itself; None while all is well."""
+    return next((error for part in parts if (error := part.dead())), None)
+
+
+async def death(parts: Sequence[Part]) -> None:
+    """Wait until one of the parts ends by itself."""
+    while dead_part(parts) is None:  # noqa: ASYNC110 - see `Part._spawn`
+        await asyncio.sleep(_WATCH_SECONDS)
+
+
+async def run_beside(parts: Sequence[Part], stop: asyncio.Event, work: Awaitable[None]) -> None:
+    """Wait for `work`, which ends when `stop` is set, and set that when one of the parts ends by itself.
+
+    Raises:
+        SetupError: one did.
+    """
+    watcher = asyncio.create_task(death(parts))
+    watcher.add_done_callback(lambda _: stop.set())
+    try:
+        await work
+    finally:
+        ended, _ = await asyncio.wait({watcher}, timeout=0)
+        watcher.cancel()
+    if ended and (error := dead_part(parts)):
+        raise error

@@ -5,6 +5,15 @@ import socket
 
 from perdure.domain.errors import SetupError
 
+LOOPBACK = "127.0.0.1"
+
+
+def reachable(host: str) -> str:
+    """Return the address by which this machine calls a server that listens on `host`, as it stands in a URL."""
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not listened on
+        return LOOPBACK
+    return f"[{host}]" if ":" in host else host
+
 
 def claim_port(host: str, port: int, setting: str) -> int:
     """Return a port that can be listened on now: the one asked for, or any free one for 0.

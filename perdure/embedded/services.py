@@ -8,15 +8,14 @@ from dataclasses import dataclass
 
 import psutil
 
-from perdure.domain.errors import SetupError
 from perdure.embedded.data_folder import DataFolder, RunningServices
 from perdure.embedded.endpoints import Endpoints, configured_database_url
 from perdure.embedded.leftovers import clear_leftovers
 from perdure.embedded.local_model import LocalModel
 from perdure.embedded.part import Part
-from perdure.embedded.ports import claim_port
+from perdure.embedded.ports import LOOPBACK, claim_port, reachable
 from perdure.embedded.postgres import EmbeddedPostgres
-from perdure.embedded.temporal_server import LOOPBACK, EmbeddedTemporal
+from perdure.embedded.temporal_server import EmbeddedTemporal
 from perdure.settings import Settings
 
 Announce = Callable[[str], None]
@@ -32,22 +31,10 @@ class Services:
     endpoints: Endpoints
     parts: Sequence[Part]
 
-    async def death(self) -> SetupError:
-        """Wait until any part ends by itself, and return the sentence about it."""
-        if not self.parts:
-            await asyncio.Event().wait()
-        watchers = [asyncio.create_task(part.death()) for part in self.parts]
-        try:
-            done, _ = await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for watcher in watchers:
-                watcher.cancel()
-        return done.pop().result()
-
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, *, announce: Announce, everything: bool = False
+    settings: Settings, *, announce: Announce, everything: bool = False, meanwhile: Callable[[], None] | None = None
 ) -> AsyncGenerator[Services]:
     """Claim the data folder and run the embedded parts that the settings ask for until the block ends.
 
@@ -55,6 +42,7 @@ async def open_services(
         settings: what names an address in them is used as it is, not started.
         announce: told what is being done.
         everything: for `up`: the local model too, and the API's port checked before anything starts.
+        meanwhile: called once while the parts start. It may block: what takes long to import is imported here.
 
     Raises:
         SetupError: the folder is in use, a port is taken, or a part does not start. Nothing is left running then.
@@ -74,7 +62,7 @@ async def open_services(
                 stack.push_async_callback(part.stop)
             if parts:
                 announce(f"Starting {', '.join(part.title for part in parts)}")
-            await _start_all(parts)
+            await _start_all(parts, meanwhile)
             running = RunningServices(
                 pid=os.getpid(),
                 started=psutil.Process().create_time(),
@@ -82,17 +70,20 @@ async def open_services(
                 temporal_address=temporal and temporal.address,
                 temporal_ui_url=temporal and temporal.ui_url,
                 local_model_url=model and model.base_url,
-                api_url=f"http://{LOOPBACK}:{settings.api.port}" if everything else None,
+                api_url=f"http://{reachable(settings.api.host)}:{settings.api.port}" if everything else None,
             )
             folder.write_running(running)
             stack.callback(folder.clear_running)
             yield Services(settings=settings, folder=folder, endpoints=_endpoints(settings, running), parts=parts)
 
 
-async def _start_all(parts: Sequence[Part]) -> None:
+async def _start_all(parts: Sequence[Part], meanwhile: Callable[[], None] | None) -> None:
     """Start the parts at the same time; the first that fails ends the attempt."""
     starts = [asyncio.create_task(part.start()) for part in parts]
     try:
+        if meanwhile:
+            await asyncio.sleep(0)  # lets each of them start its process
+            meanwhile()
         await asyncio.gather(*starts)
     finally:
         for start in starts:

@@ -12,8 +12,7 @@ from typing import ClassVar
 from perdure.domain.errors import SetupError
 from perdure.embedded.data_folder import DataFolder
 from perdure.embedded.part import Part, StopStep
-
-LOOPBACK = "127.0.0.1"
+from perdure.embedded.ports import LOOPBACK
 
 _DYNAMIC_CONFIG = (
     # At the default of 20 polls a second per shard, and with one shard, every hop waits 50 ms after a short burst.

@@ -1,0 +1,27 @@
+"""Reads the settings for the command line: what does not validate becomes one sentence that names the variable."""
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from perdure.domain.errors import SetupError
+from perdure.settings import Settings
+
+
+def load_settings() -> Settings:
+    """Read the environment and `.env`.
+
+    Raises:
+        SetupError: a variable has a value that cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        raise SetupError(f"{variable_name(problem['loc'])} cannot be used: {problem['msg']}.") from error
+    except SettingsError as error:
+        raise SetupError(f"The settings cannot be read: {error}.") from error
+
+
+def variable_name(location: tuple[int | str, ...]) -> str:
+    """Name the environment variable of a field: `("api", "port")` is `PERDURE_API__PORT`."""
+    return f"PERDURE_{'__'.join(str(part) for part in location).upper()}"

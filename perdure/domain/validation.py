@@ -1,8 +1,10 @@
 """What pydantic found wrong, as sentences for the caller: where, and what to do, never what was sent."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from perdure.domain.errors import FieldProblem, UnprocessableError
 
@@ -17,22 +19,22 @@ _SENTENCES = {
 }
 
 
-def field_problems(found: Iterable[Mapping[str, object]], *, under: Sequence[str] = ()) -> tuple[FieldProblem, ...]:
+def field_problems(found: Iterable[ErrorDetails], *, under: Sequence[str] = ()) -> tuple[FieldProblem, ...]:
     """Translate pydantic's error details, the first 100 of them; `under` goes before each place."""
-    problems: list[FieldProblem] = []
-    for detail, _ in zip(found, range(_MOST_PROBLEMS), strict=False):
-        loc = detail.get("loc")
-        parts = list(loc) if isinstance(loc, tuple) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        places = [part if isinstance(part, int) else str(part)[:_LONGEST_TEXT] for part in parts]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        problems.append(FieldProblem(loc=[*under, *places], msg=_sentence(detail)))
-    return tuple(problems)
+    return tuple(
+        FieldProblem(
+            loc=[*under, *(part if isinstance(part, int) else part[:_LONGEST_TEXT] for part in detail["loc"])],
+            msg=_sentence(detail),
+        )
+        for detail in islice(found, _MOST_PROBLEMS)
+    )
 
 
-def _sentence(detail: Mapping[str, object]) -> str:
-    known = _SENTENCES.get(str(detail.get("type")))
+def _sentence(detail: ErrorDetails) -> str:
+    known = _SENTENCES.get(detail["type"])
     if known is not None:
         return known
-    sentence = str(detail.get("msg", "This does not validate.")).removeprefix("Value error, ")
+    sentence = detail["msg"].removeprefix("Value error, ")
     return sentence if len(sentence) <= _LONGEST_TEXT else f"{sentence[:_LONGEST_TEXT]}…"
 
 

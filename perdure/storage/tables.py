@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import JsonValue
 from sqlalchemy import (
     BigInteger,
+    Computed,
     DateTime,
     ForeignKey,
     Identity,
@@ -23,6 +24,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from perdure.storage.metadata import metadata
 
 Json = dict[str, JsonValue]
+
+_NOT_DELETED = text("deleted_at IS NULL")
 
 
 class Base(DeclarativeBase):
@@ -76,8 +79,8 @@ class FlowRow(Base):
     flow_type: Mapped[str]
     name: Mapped[str]
     description: Mapped[str | None]
-    definition: Mapped[Json]
-    # JSON, not JSONB: the editor's drawing is returned with its keys in the order they came.
+    # JSON, not JSONB: what callers drew and set is returned with its keys in the order they came.
+    definition: Mapped[Json] = mapped_column(JSON(none_as_null=True))
     graph_definition: Mapped[Json | None] = mapped_column(JSON(none_as_null=True))
     is_public: Mapped[bool]
     is_active: Mapped[bool]
@@ -87,10 +90,71 @@ class FlowRow(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    # Deferred: for sorting and searching in the database only.
+    name_key: Mapped[str | None] = mapped_column(Computed("search_fold(name)", persisted=True), deferred=True)
+    search_text: Mapped[str | None] = mapped_column(
+        Computed("search_fold(name || chr(10) || coalesce(description, ''))", persisted=True), deferred=True
+    )
+
+    __table_args__ = (
+        *(
+            Index(
+                f"ix_flows_{order}",
+                "user_id",
+                order,
+                "id",
+                postgresql_include=["flow_type", "is_active"],
+                postgresql_where=_NOT_DELETED,
+            )
+            for order in ("created_at", "updated_at", "name_key")
+        ),
+        Index(
+            "ix_flows_category",
+            "user_id",
+            "category",
+            "created_at",
+            "id",
+            postgresql_include=["flow_type", "is_active"],
+            postgresql_where=text("deleted_at IS NULL AND category IS NOT NULL"),
+        ),
+        Index("ix_flows_tags", "tags", postgresql_using="gin", postgresql_where=_NOT_DELETED),
+        Index(
+            "ix_flows_grams",
+            text("search_grams(user_id, search_text)"),
+            postgresql_using="gin",
+            postgresql_where=_NOT_DELETED,
+        ),
+        Index(
+            "ix_flows_public",
+            "created_at",
+            "id",
+            postgresql_include=["user_id", "flow_type", "is_active"],
+            postgresql_where=text("deleted_at IS NULL AND is_public"),
+        ),
+    )
+
+
+class FlowTotalRow(Base):
+    """How many flows a user has that are not deleted, kept by triggers so that a list's total costs no count."""
+
+    __tablename__ = "flow_totals"
+
+    user_id: Mapped[int]
+    flow_type: Mapped[str]
+    is_active: Mapped[bool]
+    flows: Mapped[int]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "flow_type", "is_active"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
 
 
 class FlowActivityRow(Base):
-    """How often a flow ran and how its last run stands; apart from `flows` so that a run rewrites no definition."""
+    """How often a flow ran and how its last run stands; apart from `flows` so that a run rewrites no definition.
+
+    A trigger makes the row together with its flow, and copies the kind so that one index serves its lists.
+    """
 
     __tablename__ = "flow_activity"
 
@@ -100,6 +164,11 @@ class FlowActivityRow(Base):
     last_execution_id: Mapped[UUID | None]
     last_execution_status: Mapped[str | None]
     last_execution_at: Mapped[datetime | None]
+    flow_type: Mapped[str | None]
+
+    __table_args__ = (
+        Index("ix_flow_activity_count", "user_id", "execution_count", "flow_id", postgresql_include=["flow_type"]),
+    )
 
 
 class ExecutionRow(Base):
@@ -139,9 +208,7 @@ class ExecutionRow(Base):
             postgresql_where=text("session_id IS NOT NULL"),
         ),
         # What the reconciler looks through: the few that have not ended.
-        Index(
-            "ix_executions_open", "started_at", postgresql_where=text("status IN ('pending', 'running')")
-        ),
+        Index("ix_executions_open", "started_at", postgresql_where=text("status IN ('pending', 'running')")),
     )
 
 

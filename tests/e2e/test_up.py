@@ -1,0 +1,234 @@
+"""`up` and `services` as real processes on real servers: started, stopped, killed, in each other's way."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+
+from perdure.embedded.data_folder import DataFolder, RunningServices
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+READY_SECONDS = 40
+STOP_SECONDS = 15
+
+pytestmark = pytest.mark.timeout(150)
+
+
+class Command:
+    """One `perdure` command in a data folder, with ports of its own."""
+
+    def __init__(self, name: str, data: Path, **environment: str) -> None:
+        self.data = data
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PERDURE_")}
+        ports = {"PERDURE_API__PORT": "0", "PERDURE_TEMPORAL__PORT": "0", "PERDURE_TEMPORAL__UI_PORT": "0"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "perdure", name],
+            cwd=CHECKOUT,
+            env={**kept, **ports, "PERDURE_DATA_DIR": str(data), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def until_ready(self) -> RunningServices:
+        """Read its output up to the table's title; then everything answers."""
+        assert self.process.stdout
+        for line in self.process.stdout:
+            if line.startswith("Ready"):
+                running = DataFolder.at(self.data).running()
+                assert running
+                assert running.pid == self.process.pid
+                return running
+        assert self.process.stderr
+        pytest.fail(f"it ended instead: {self.process.wait()} {self.process.stderr.read()}")
+
+    def stop(self, number: signal.Signals) -> int:
+        """Signal it and return its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(STOP_SECONDS)
+
+    def refusal(self) -> str:
+        """Wait until it gives up; return its only line of error."""
+        _, error = self.process.communicate(timeout=READY_SECONDS)
+        assert self.process.returncode == 1
+        assert error.count("\n") == 1, error
+        return error
+
+    def close(self) -> None:
+        """End it and whatever it left, whatever the test did."""
+        self.process.kill()
+        self.process.communicate()
+        for process in processes_of(self.data):
+            process.kill()
+        wait_until(lambda: not processes_of(self.data))
+
+
+def processes_of(data: Path) -> list[psutil.Process]:
+    """Find everything that runs for a data folder: by its command line, or because it works in there."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        try:
+            named = any(str(data) in word for word in process.cmdline())
+            if process.pid != os.getpid() and (named or Path(process.cwd()).is_relative_to(data)):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def part_of(data: Path, program: str) -> psutil.Process:
+    (found,) = [process for process in processes_of(data) if Path(process.cmdline()[0]).name == program]
+    return found
+
+
+def sql(running: RunningServices, *statements: str) -> object:
+    """Run statements in the embedded database; return the last one's value."""
+
+    async def run() -> object:
+        assert running.database_url
+        connection = await asyncpg.connect(running.database_url.replace("+asyncpg", ""))
+        try:
+            return [await connection.fetchval(statement) for statement in statements][-1]
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+Start = Callable[..., Command]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start commands that are gone after the test."""
+    with ExitStack() as stack:
+
+        def begin(name: str, data: Path | None = None, **environment: str) -> Command:
+            command = Command(name, data or tmp_path / "data", **environment)
+            stack.callback(command.close)
+            return command
+
+        yield begin
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_services_stop_when_told_and_leave_nothing_running(start: Start, number: signal.Signals) -> None:
+    services = start("services")
+    running = services.until_ready()
+    assert sql(running, "SHOW fsync") == "on"
+    assert services.stop(number) == 0
+    assert processes_of(services.data) == []
+    assert DataFolder.at(services.data).running() is None
+
+
+def test_a_stop_while_starting_is_a_good_end(start: Start) -> None:
+    services = start("services")
+    wait_until((services.data / "temporal.db").exists, READY_SECONDS)
+    assert services.stop(signal.SIGTERM) == 0
+    assert processes_of(services.data) == []
+
+
+def test_a_second_start_in_the_same_folder_is_refused(start: Start) -> None:
+    first = start("services")
+    first.until_ready()
+    assert "PERDURE_DATA_DIR" in start("services").refusal()
+    assert "in use" in start("up").refusal()
+    assert first.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize("setting", ["PERDURE_TEMPORAL__PORT", "PERDURE_TEMPORAL__UI_PORT", "PERDURE_API__PORT"])
+def test_a_port_in_use_names_its_setting(start: Start, taken_port: int, setting: str) -> None:
+    up = start("up", **{setting: str(taken_port)})
+    refusal = up.refusal()
+    assert setting in refusal
+    assert str(taken_port) in refusal
+    assert processes_of(up.data) == []
+
+
+def test_a_folder_that_cannot_be_written_names_its_setting(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "PERDURE_DATA_DIR" in start("up", data=tmp_path / "file" / "data").refusal()
+
+
+def test_after_a_kill_the_next_start_clears_up_and_keeps_the_data(start: Start, tmp_path: Path) -> None:
+    other = start("services", data=tmp_path / "other")
+    other.until_ready()
+    theirs = set(processes_of(other.data))
+
+    killed = start("services")
+    running = killed.until_ready()
+    sql(running, "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (7)")
+    killed.process.kill()
+    killed.process.wait()
+    left = processes_of(killed.data)
+    assert left  # PostgreSQL outlives its parent
+
+    again = start("services")
+    running = again.until_ready()
+    assert sql(running, "SELECT id FROM kept") == 7
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
+    # Another data folder's servers are none of its business.
+    assert theirs == set(processes_of(other.data))
+
+
+def test_a_kill_in_the_middle_of_the_first_start_leaves_no_half_a_cluster(start: Start) -> None:
+    killed = start("services")
+    wait_until((killed.data / "postgres.new" / "base").exists, READY_SECONDS)
+    killed.process.kill()
+    again = start("services")
+    again.until_ready()
+    assert again.stop(signal.SIGINT) == 0
+
+
+def test_a_process_number_used_again_after_a_restart_does_not_block_postgres(start: Start) -> None:
+    first = start("services")
+    first.until_ready()
+    file = first.data / "postgres" / "postmaster.pid"
+    lines = file.read_text().splitlines()
+    assert first.stop(signal.SIGINT) == 0
+    # As after a power cut: the file is there, and its number is some other program's.
+    file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
+    again = start("services")
+    again.until_ready()
+    assert again.stop(signal.SIGINT) == 0
+
+
+def test_a_long_path_still_gets_a_socket(start: Start, tmp_path: Path) -> None:
+    services = start("services", data=tmp_path / ("long" * 30) / "data")
+    assert sql(services.until_ready(), "SELECT 1") == 1
+    assert services.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("program", ["postgres", "temporal"])
+def test_a_part_that_dies_ends_everything(start: Start, program: str) -> None:
+    services = start("services")
+    services.until_ready()
+    part_of(services.data, program).kill()
+    refusal = services.refusal()
+    assert "stopped unexpectedly" in refusal
+    assert str(services.data / "logs" / f"{program}.log") in refusal
+    assert processes_of(services.data) == []

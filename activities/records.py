@@ -4,8 +4,8 @@ from temporalio import activity
 
 from perdure.domain.runs import KeepTextInput, RunEnding
 from perdure.storage.engine import Sessions
-from perdure.storage.executions import settle
 from perdure.storage.transcripts import keep_text
+from perdure.temporal.settling import end_run
 
 
 class RecordActivities:
@@ -17,8 +17,7 @@ class RecordActivities:
     @activity.defn
     async def record_ending(self, ending: RunEnding) -> None:
         """Settle the run's row, its flow's activity, its chat turn and its live channel in one transaction."""
-        async with self._sessions.begin() as session:
-            await settle(session, ending)
+        await end_run(self._sessions, ending)
 
     @activity.defn
     async def keep_text(self, kept: KeepTextInput) -> None:

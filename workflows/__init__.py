@@ -1,0 +1,8 @@
+"""The plots: deterministic code that Temporal replays."""
+
+from workflows.agentflow import AgentflowWorkflow
+from workflows.chatflow import ChatflowWorkflow
+from workflows.reconcile import ReconcileWorkflow
+
+WORKFLOWS = [AgentflowWorkflow, ChatflowWorkflow, ReconcileWorkflow]
+"""Every workflow a worker serves and a replay knows."""

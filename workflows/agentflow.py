@@ -4,8 +4,9 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from perdure.domain.events import planned_nodes
     from perdure.domain.flows import Agentflow
-    from perdure.domain.ledger import Ledger, PlannedNode
+    from perdure.domain.ledger import Ledger
     from perdure.domain.runs import RunInput, RunResult, Turn
     from perdure.orchestration import work
     from workflows.runs import Output, to_the_end
@@ -23,9 +24,7 @@ class AgentflowWorkflow:
         if not isinstance(flow, Agentflow):
             msg = "An Agentflow workflow runs agentflows."
             raise ApplicationError(msg, type="WrongInput", non_retryable=True)
-        ledger = Ledger(
-            PlannedNode(node_id=agent.id, node_type="agent", node_label=agent.name) for agent in flow.agents
-        )
+        ledger = Ledger(planned_nodes(flow))
         steps = TeamSteps(run, flow, ledger)
 
         async def plot() -> tuple[Output, Turn | None]:

@@ -4,11 +4,12 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from perdure.domain.events import planned_nodes
     from perdure.domain.flows import Chatflow
-    from perdure.domain.ledger import Ledger, PlannedNode
+    from perdure.domain.ledger import Ledger
     from perdure.domain.runs import RunInput, RunResult, Turn
     from workflows.runs import Output, to_the_end
-    from workflows.steps import ASSISTANT, StepFailedError, answer_chat
+    from workflows.steps import StepFailedError, answer_chat
 
 
 @workflow.defn(name="Chatflow")
@@ -23,7 +24,7 @@ class ChatflowWorkflow:
         if not isinstance(flow, Chatflow) or not isinstance(message, str) or run.conversation is None:
             msg = "A Chatflow workflow answers a message in a conversation."
             raise ApplicationError(msg, type="WrongInput", non_retryable=True)
-        ledger = Ledger([PlannedNode(node_id=ASSISTANT, node_type="assistant", node_label=flow.name)])
+        ledger = Ledger(planned_nodes(flow))
 
         async def plot() -> tuple[Output, Turn | None]:
             if flow.rag_config.enabled and flow.rag_config.knowledgebase_ids:

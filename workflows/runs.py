@@ -48,7 +48,7 @@ async def _record(  # noqa: PLR0913 - one ending, its parts by name
     turn: Turn | None = None,
 ) -> None:
     now = workflow.now()
-    ledger.stopped(now, "Cancelled." if status is ExecutionStatus.CANCELLED else "Stopped with the run.")
+    ledger.stop(now)
     workflow.set_current_details(_details(ledger))
     ending = RunEnding(
         header=run.header,

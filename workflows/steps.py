@@ -6,14 +6,16 @@ from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType, is_cancelled_exception  # noqa: A004
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, is_cancelled_exception  # noqa: A004
 
 with workflow.unsafe.imports_passed_through():
     from activities.generate import GenerateActivities
     from activities.records import RecordActivities
     from perdure.domain.flows import Agentflow, Chatflow
+    from perdure.domain.events import StepCompleted, StepFailed, StepScheduled, timeout_sentence
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import (
+        ASSISTANT,
         ContextPart,
         GenerateInput,
         GenerateResult,
@@ -53,7 +55,7 @@ class StepFailedError(Exception):
 
 async def generate(step: GenerateInput, ledger: Ledger, *, retries: int, timeout: timedelta) -> GenerateResult:
     """One model call as an activity of its own, entered in the ledger. Raises StepFailedError when it gives up."""
-    ledger.scheduled(step, workflow.now())
+    ledger.apply(StepScheduled.of(step), workflow.now())
     try:
         result = await workflow.execute_activity_method(
             GenerateActivities.generate,
@@ -75,30 +77,30 @@ async def generate(step: GenerateInput, ledger: Ledger, *, retries: int, timeout
     except ActivityError as error:
         if is_cancelled_exception(error):
             raise
-        reason, attempts = _why(error)
-        ledger.failed(step.step_id, reason, workflow.now(), attempts=attempts)
-        msg = f"{step.node_label}: {reason}"
+        failed = _failed(step.step_id, error)
+        ledger.apply(failed, workflow.now())
+        msg = f"{step.node_label}: {failed.error}"
         raise StepFailedError(msg) from error
-    ledger.completed(step.step_id, result)
+    ledger.apply(StepCompleted.of(result), workflow.now())
     return result
 
 
-def _why(error: ActivityError) -> tuple[str, int | None]:
+def _failed(step_id: str, error: ActivityError) -> StepFailed:
     cause = error.cause
+    reason = error.retry_state.name if error.retry_state else "UNSPECIFIED"
     if isinstance(cause, ApplicationError):
-        details = [StepFailure.model_validate(detail) for detail in cause.details[:1] if isinstance(detail, dict)]
-        return cause.message, details[0].attempt if details else None
-    if isinstance(cause, TimeoutError):
-        return _TIMEOUTS.get(cause.type, "It took too long."), None
-    return "The worker could not say why.", None
-
-
-_TIMEOUTS = {
-    TimeoutType.START_TO_CLOSE: "No answer within the step's time limit, at any attempt: raise timeout_seconds.",
-    TimeoutType.HEARTBEAT: "The worker disappeared in the middle of it, at every attempt.",
-    TimeoutType.SCHEDULE_TO_CLOSE: "No answer within 24 hours, all attempts together.",
-    TimeoutType.SCHEDULE_TO_START: "No worker took it.",
-}
+        said = StepFailure.of(cause.details)
+        return StepFailed(
+            step_id=step_id,
+            attempt=said.attempt if said else None,
+            error=cause.message,
+            kind=said.kind if said else cause.type,
+            reason=reason,
+        )
+    if isinstance(cause, TimeoutError) and cause.type is not None:
+        kind = cause.type.name
+        return StepFailed(step_id=step_id, attempt=None, error=timeout_sentence(kind), kind=kind, reason=reason)
+    return StepFailed(step_id=step_id, attempt=None, error="The worker could not say why.", kind=None, reason=reason)
 
 
 async def record_ending(ending: RunEnding) -> None:
@@ -194,6 +196,3 @@ async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: st
         timeout=CHAT_TIMEOUT,
     )
 
-
-ASSISTANT = "assistant"
-"""The id of the one step of a chat turn."""

@@ -10,6 +10,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from perdure.domain.flows import Agentflow, Chatflow
+from perdure.domain.runs import ASSISTANT, GenerateInput, GenerateResult
+
 AggregateType = Literal["Flow", "Execution", "KnowledgeBase", "Session", "User"]
 
 
@@ -32,6 +35,21 @@ class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class PlannedNode(_Data):
+    """A node that is known to come before it has started."""
+
+    node_id: str
+    node_type: str
+    node_label: str
+
+
+def planned_nodes(flow: Agentflow | Chatflow) -> list[PlannedNode]:
+    """The nodes that a run of this flow is known to have."""
+    if isinstance(flow, Chatflow):
+        return [PlannedNode(node_id=ASSISTANT, node_type="assistant", node_label=flow.name)]
+    return [PlannedNode(node_id=agent.id, node_type="agent", node_label=agent.name) for agent in flow.agents]
+
+
 class ExecutionStarted(_Data):
     """A run was accepted; from here on it is durable."""
 
@@ -42,7 +60,7 @@ class ExecutionStarted(_Data):
     flow_version: int
     input_data: dict[str, JsonValue]
     session_id: str | None
-    continued_from: str | None = Field(default=None, description="The run that this one goes on from.")
+    nodes: list[PlannedNode] = Field(description="The nodes that are known to come.")
 
 
 class StepScheduled(_Data):
@@ -53,8 +71,22 @@ class StepScheduled(_Data):
     node_id: str
     node_type: str
     node_label: str
-    model: str | None
-    input: dict[str, JsonValue]
+    input: dict[str, JsonValue] = Field(description="The task, the model asked, whose answers came before.")
+
+    @classmethod
+    def of(cls, step: GenerateInput) -> "StepScheduled":
+        """The event of a model call."""
+        return cls(
+            step_id=step.step_id,
+            node_id=step.node_id,
+            node_type=step.node_type,
+            node_label=step.node_label,
+            input={
+                "task": step.task if isinstance(step.task, str) else step.task.model_dump(mode="json"),
+                "model": str(step.model),
+                "after": [part.label for part in step.context],
+            },
+        )
 
 
 class StepStarted(_Data):
@@ -79,6 +111,22 @@ class StepCompleted(_Data):
     output_tokens: int | None
     cost_usd: float | None
     finish_reason: str | None
+    finished_at: datetime = Field(description="By the worker's clock; Temporal learns of it a little later.")
+
+    @classmethod
+    def of(cls, result: GenerateResult) -> "StepCompleted":
+        """The event of a model's answer."""
+        return cls(
+            step_id=result.ref.step_id,
+            attempt=result.attempt,
+            text=result.text,
+            model=str(result.model),
+            input_tokens=result.usage.input_tokens if result.usage else None,
+            output_tokens=result.usage.output_tokens if result.usage else None,
+            cost_usd=result.cost_usd,
+            finish_reason=result.finish_reason,
+            finished_at=result.completed_at,
+        )
 
 
 class StepFailed(_Data):
@@ -90,6 +138,19 @@ class StepFailed(_Data):
     error: str
     kind: str | None
     reason: str = Field(description="Why it was not tried again, in Temporal's words: MAXIMUM_ATTEMPTS_REACHED, …")
+
+
+_TIMEOUTS = {
+    "START_TO_CLOSE": "No answer within the step's time limit, at any attempt: raise timeout_seconds.",
+    "HEARTBEAT": "The worker disappeared in the middle of it, at every attempt.",
+    "SCHEDULE_TO_CLOSE": "No answer within the limit for all attempts together.",
+    "SCHEDULE_TO_START": "No worker took it in time.",
+}
+
+
+def timeout_sentence(kind: str) -> str:
+    """What a step says that ran out of time; `kind` is Temporal's name of the timeout."""
+    return _TIMEOUTS.get(kind, "It took too long.")
 
 
 class StepCancelled(_Data):

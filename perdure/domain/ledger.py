@@ -3,20 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 
 from perdure.domain.executions import Metrics, NodeExecution, NodeStatus
-from perdure.domain.runs import GenerateInput, GenerateResult
+from perdure.domain.events import ExecutionEventData, PlannedNode, StepCancelled, StepCompleted, StepFailed, StepScheduled
 
-
-class PlannedNode(BaseModel):
-    """A node that is known to come before it has started."""
-
-    model_config = ConfigDict(frozen=True)
-
-    node_id: str
-    node_type: str
-    node_label: str
+CANCELLED = "Cancelled with the run."
+"""What a step says that did not get to its end."""
 
 
 class Ledger:
@@ -38,50 +31,64 @@ class Ledger:
         self._cost = 0.0
         self._cost_known = True
 
-    def scheduled(self, step: GenerateInput, at: datetime) -> None:
-        """Note that a step was handed to a worker."""
-        self._nodes[step.step_id] = NodeExecution(
-            id=step.step_id,
-            node_id=step.node_id,
-            node_type=step.node_type,
-            node_label=step.node_label,
+    def apply(self, data: ExecutionEventData, at: datetime) -> None:
+        """Enter one event of the run; those that concern no node change nothing."""
+        match data:
+            case StepScheduled():
+                self._schedule(data, at)
+            case StepCompleted():
+                self._complete(data)
+            case StepFailed():
+                self._llm_calls += data.attempt or 0
+                self._end(
+                    data.step_id,
+                    NodeStatus.FAILED,
+                    at=at,
+                    error_message=data.error,
+                    retry_count=max((data.attempt or 1) - 1, 0),
+                )
+            case StepCancelled():
+                self._end(data.step_id, NodeStatus.FAILED, at=at, error_message=CANCELLED, retry_count=0)
+            case _:
+                pass
+
+    def _schedule(self, data: StepScheduled, at: datetime) -> None:
+        self._nodes[data.step_id] = NodeExecution(
+            id=data.step_id,
+            node_id=data.node_id,
+            node_type=data.node_type,
+            node_label=data.node_label,
             status=NodeStatus.RUNNING,
-            input_data=_shown_input(step),
+            input_data=data.input,
             started_at=at,
         )
 
-    def completed(self, step_id: str, result: GenerateResult) -> None:
-        """Note a step's answer."""
+    def _complete(self, data: StepCompleted) -> None:
         self._llm_calls += 1
-        if result.usage is not None:
-            self._tokens += result.usage.input_tokens + result.usage.output_tokens
-        if result.cost_usd is None:
+        self._tokens += (data.input_tokens or 0) + (data.output_tokens or 0)
+        if data.cost_usd is None:
             self._cost_known = False
         else:
-            self._cost += result.cost_usd
+            self._cost += data.cost_usd
+        output = data.model_dump(mode="json", exclude={"type", "step_id", "attempt", "finished_at"})
         self._end(
-            step_id,
+            data.step_id,
             NodeStatus.COMPLETED,
-            at=result.completed_at,
-            output_data=_shown_output(result),
-            retry_count=result.attempt - 1,
+            at=data.finished_at,
+            output_data=output,
+            retry_count=data.attempt - 1,
         )
-
-    def failed(self, step_id: str, error: str, at: datetime, *, attempts: int | None = None) -> None:
-        """Note that a step gave up; `attempts` where known counts the model calls it made."""
-        self._llm_calls += attempts or 0
-        self._end(step_id, NodeStatus.FAILED, at=at, error_message=error, retry_count=max((attempts or 1) - 1, 0))
 
     def retried(self, step_id: str, attempt: int, error: str | None) -> None:
         """Note that a running step is at its `attempt`-th try, and what the last one died of."""
         node = self._nodes[step_id]
         self._nodes[step_id] = node.model_copy(update={"retry_count": attempt - 1, "error_message": error})
 
-    def stopped(self, at: datetime, reason: str) -> None:
+    def stop(self, at: datetime) -> None:
         """End what is still running with the run, and skip what has not begun."""
         for step_id, node in list(self._nodes.items()):
             if node.status is NodeStatus.RUNNING:
-                self._end(step_id, NodeStatus.FAILED, at=at, error_message=reason, retry_count=node.retry_count)
+                self._end(step_id, NodeStatus.FAILED, at=at, error_message=CANCELLED, retry_count=node.retry_count)
             elif node.status is NodeStatus.PENDING:
                 self._nodes[step_id] = node.model_copy(update={"status": NodeStatus.SKIPPED})
 
@@ -130,21 +137,3 @@ class Ledger:
 def milliseconds(start: datetime, end: datetime) -> int:
     """Whole milliseconds from one instant to another, never negative: clocks of two machines may differ."""
     return max(round((end - start).total_seconds() * 1000), 0)
-
-
-def _shown_input(step: GenerateInput) -> dict[str, JsonValue]:
-    return {
-        "task": step.task if isinstance(step.task, str) else step.task.model_dump(mode="json"),
-        "model": str(step.model),
-        "after": [part.label for part in step.context],
-    }
-
-
-def _shown_output(result: GenerateResult) -> dict[str, JsonValue]:
-    return {
-        "text": result.text,
-        "model": str(result.model),
-        "usage": result.usage.model_dump(mode="json") if result.usage else None,
-        "cost_usd": result.cost_usd,
-        "finish_reason": result.finish_reason,
-    }

@@ -1,5 +1,6 @@
 """What passes between a run's workflow and its activities: references and small facts, never a conversation."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -9,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from perdure.domain.executions import ExecutionStatus, Metrics, NodeExecution
 from perdure.domain.flows import Agentflow, Chatflow, Flow
 from perdure.domain.generation import ModelRef, Usage
+
+
+ASSISTANT = "assistant"
+"""The id of the one step of a chat turn."""
 
 
 class _Part(BaseModel):
@@ -143,6 +148,11 @@ class StepFailure(_Part):
 
     attempt: int
     kind: str
+
+    @classmethod
+    def of(cls, details: Sequence[object]) -> "StepFailure | None":
+        """Read it from an error's details, where there is one."""
+        return cls.model_validate(details[0]) if details and isinstance(details[0], dict) else None
 
 
 class KeepTextInput(_Part):

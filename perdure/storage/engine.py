@@ -6,6 +6,10 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 
+def _to_json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
 def make_engine(database_url: str, *, pool_size: int) -> AsyncEngine:
     """Build the pool; nothing connects before its first use. `database_url` has the form `postgresql+asyncpg://`."""
     return create_async_engine(
@@ -14,7 +18,7 @@ def make_engine(database_url: str, *, pool_size: int) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=10,
         pool_pre_ping=False,
-        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_serializer=_to_json,
         json_deserializer=orjson.loads,
         connect_args={
             "timeout": 10,

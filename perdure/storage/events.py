@@ -1,10 +1,12 @@
 """The event store of everything but executions: each event is written in the transaction of the change it records."""
 
+from uuid import UUID
+
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from perdure.domain.events import Event
-from perdure.storage.tables import EventRow
+from perdure.storage.tables import EventRow, FlowRow
 
 
 async def append(session: AsyncSession, event: Event) -> None:
@@ -31,3 +33,30 @@ async def next_version(session: AsyncSession, aggregate_type: str, aggregate_id:
         )
     )
     return (latest or 0) + 1
+
+
+async def read_flow_events(session: AsyncSession, flow_id: UUID, *, user_id: int) -> list[Event]:
+    """All events of a flow of this user's, deleted ones included. Empty where there is no such flow."""
+    rows = await session.scalars(
+        select(EventRow)
+        .join(FlowRow, FlowRow.id == flow_id)
+        .where(
+            EventRow.aggregate_type == "Flow", EventRow.aggregate_id == str(flow_id), FlowRow.user_id == user_id
+        )
+        .order_by(EventRow.version)
+    )
+    return [
+        Event.model_validate(
+            {
+                "aggregate_id": row.aggregate_id,
+                "aggregate_type": row.aggregate_type,
+                "event_type": row.event_type,
+                "event_data": row.event_data,
+                "user_id": row.user_id,
+                "metadata": row.event_metadata,
+                "timestamp": row.timestamp,
+                "version": row.version,
+            }
+        )
+        for row in rows
+    ]

@@ -1,7 +1,9 @@
 """The list of executions: a row each, upserted when a run starts and when it ends."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVarTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -12,11 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from perdure.domain.errors import NotFoundError
 from perdure.domain.executions import FINAL_STATUSES, Execution, ExecutionStatus, Metrics, NodeExecution
 from perdure.domain.runs import RunEnding, RunHeader
-from perdure.live import announce_end
 from perdure.storage.chats import write_turn
-from perdure.storage.tables import ExecutionRow, FlowActivityRow, Json
+from perdure.storage.tables import ExecutionRow, FlowActivityRow
 
 OPEN_STATUSES = [status.value for status in ExecutionStatus if status not in FINAL_STATUSES]
+NO_EXECUTION = "There is no such execution: check its id."
+PAGE = 200
+Columns = TypeVarTuple("Columns")
 _nodes = TypeAdapter(list[NodeExecution])
 
 
@@ -81,10 +85,10 @@ async def adopt(session: AsyncSession, header: RunHeader) -> None:
         await note_start(session, header)
 
 
-async def settle(session: AsyncSession, ending: RunEnding) -> None:
-    """Write how a run ended: its row, its flow's activity, the turn of a chat, the end of its live channel.
+async def settle(session: AsyncSession, ending: RunEnding) -> bool:
+    """Write how a run ended: its row, its flow's activity, the turn of a chat. False when that was written before.
 
-    Once: a run that is settled already stays as it is, so this may be repeated by a retry or by the reconciler.
+    A run that is settled stays as it is, so this may be repeated by a retry or by the reconciler.
     """
     outcome = {
         "status": ending.status.value,
@@ -96,28 +100,12 @@ async def settle(session: AsyncSession, ending: RunEnding) -> None:
         "metrics": ending.metrics.model_dump(mode="json"),
     }
     header = ending.header
-    settled = await session.execute(
-        update(ExecutionRow)
-        .where(ExecutionRow.id == header.execution_id, ExecutionRow.status.in_(OPEN_STATUSES))
-        .values(**outcome)
-        .returning(ExecutionRow.id)
-    )
-    if settled.scalar() is None:
-        # Either it is settled, or its starter has not committed (yet, or ever): then this waits for it, or makes the row.
-        if not await insert_started(session, header, idempotency_key=None, request_hash=None):
-            settled = await session.execute(
-                update(ExecutionRow)
-                .where(ExecutionRow.id == header.execution_id, ExecutionRow.status.in_(OPEN_STATUSES))
-                .values(**outcome)
-                .returning(ExecutionRow.id)
-            )
-            if settled.scalar() is None:
-                return
-        else:
+    if not await _close(session, header, outcome):
+        # Settled already; or its starter has not committed yet, or died before: the insert waits for it to be known.
+        if await insert_started(session, header, idempotency_key=None, request_hash=None):
             await note_start(session, header)
-            await session.execute(
-                update(ExecutionRow).where(ExecutionRow.id == header.execution_id).values(**outcome)
-            )
+        if not await _close(session, header, outcome):
+            return False
     await session.execute(
         update(FlowActivityRow)
         .where(
@@ -127,4 +115,128 @@ async def settle(session: AsyncSession, ending: RunEnding) -> None:
     )
     if ending.turn is not None:
         await write_turn(session, header, ending.turn)
-    await announce_end(session, header.execution_id, ending.status.value)
+    return True
+
+
+async def _close(session: AsyncSession, header: RunHeader, outcome: Mapping[str, object]) -> bool:
+    closed = await session.scalar(
+        update(ExecutionRow)
+        .where(ExecutionRow.id == header.execution_id, ExecutionRow.status.in_(OPEN_STATUSES))
+        .values(**outcome)
+        .returning(ExecutionRow.id)
+    )
+    return closed is not None
+
+
+async def open_executions(session: AsyncSession, *, started_before: datetime, after: UUID | None) -> list[UUID]:
+    """Executions that have not ended by the list, a page at a time in the order of their ids."""
+    query = (
+        select(ExecutionRow.id)
+        .where(ExecutionRow.status.in_(OPEN_STATUSES), ExecutionRow.started_at < started_before)
+        .order_by(ExecutionRow.id)
+        .limit(PAGE)
+    )
+    if after is not None:
+        query = query.where(ExecutionRow.id > after)
+    return list(await session.scalars(query))
+
+
+async def missing_rows(session: AsyncSession, execution_ids: Sequence[UUID]) -> list[UUID]:
+    """Which of these executions the list does not know."""
+    known = set(await session.scalars(select(ExecutionRow.id).where(ExecutionRow.id.in_(execution_ids))))
+    return [execution_id for execution_id in execution_ids if execution_id not in known]
+
+
+async def read_header(session: AsyncSession, execution_id: UUID) -> RunHeader:
+    """What the list knew of a run at its start. Raises NotFoundError."""
+    row = await session.get(ExecutionRow, execution_id)
+    if row is None:
+        raise NotFoundError(NO_EXECUTION)
+    return RunHeader(
+        execution_id=row.id,
+        flow_id=row.flow_id,
+        flow_type=row.flow_type,
+        flow_name=row.flow_name,
+        flow_version=row.flow_version,
+        user_id=row.user_id,
+        session_id=row.session_id,
+        input_data=row.input_data,
+        started_at=row.started_at,
+    )
+
+
+async def read_execution(session: AsyncSession, execution_id: UUID, *, user_id: int) -> Execution:
+    """One execution of this user, as the list knows it. Raises NotFoundError."""
+    row = await session.scalar(
+        select(ExecutionRow).where(ExecutionRow.id == execution_id, ExecutionRow.user_id == user_id)
+    )
+    if row is None:
+        raise NotFoundError(NO_EXECUTION)
+    return _to_execution(row)
+
+
+async def find_by_key(session: AsyncSession, *, user_id: int, key: str) -> tuple[Execution, bytes | None] | None:
+    """The execution that an idempotency key made, and the hash of the request that came with it."""
+    row = await session.scalar(
+        select(ExecutionRow).where(ExecutionRow.user_id == user_id, ExecutionRow.idempotency_key == key)
+    )
+    return (_to_execution(row), row.request_hash) if row else None
+
+
+async def list_executions(
+    session: AsyncSession, wanted: ExecutionFilter, *, limit: int, offset: int
+) -> tuple[list[Execution], int]:
+    """A page of executions, newest first, and how many match in all."""
+    total = await session.scalar(_filtered(select(func.count()).select_from(ExecutionRow), wanted))
+    rows = await session.scalars(
+        _filtered(select(ExecutionRow), wanted)
+        .order_by(ExecutionRow.started_at.desc(), ExecutionRow.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return [_to_execution(row) for row in rows], total or 0
+
+
+def _filtered(query: Select[*Columns], wanted: ExecutionFilter) -> Select[*Columns]:
+    if wanted.user_id is not None:
+        query = query.where(ExecutionRow.user_id == wanted.user_id)
+    if wanted.flow_id is not None:
+        query = query.where(ExecutionRow.flow_id == wanted.flow_id)
+    if wanted.status is not None:
+        query = query.where(ExecutionRow.status == wanted.status.value)
+    if wanted.session_id is not None:
+        query = query.where(ExecutionRow.session_id == wanted.session_id)
+    return query
+
+
+def _header_columns(header: RunHeader) -> dict[str, object]:
+    return {**header.model_dump(exclude={"execution_id"}), "id": header.execution_id}
+
+
+def _to_execution(row: ExecutionRow) -> Execution:
+    return Execution(
+        id=row.id,
+        flow_id=row.flow_id,
+        flow_type=row.flow_type,
+        flow_name=row.flow_name,
+        flow_version=row.flow_version,
+        status=ExecutionStatus(row.status),
+        input_data=row.input_data,
+        output_data=row.output_data,
+        error_message=row.error_message,
+        started_at=row.started_at,
+        completed_at=row.completed_at,
+        duration_ms=row.duration_ms,
+        user_id=row.user_id,
+        session_id=row.session_id,
+        node_executions=_nodes.validate_python(row.node_executions or []),
+        metrics=Metrics.model_validate(row.metrics or {}),
+    )
+
+
+async def owns_execution(session: AsyncSession, execution_id: UUID, *, user_id: int) -> bool:
+    """Whether this user started that execution."""
+    found = await session.scalar(
+        select(ExecutionRow.id).where(ExecutionRow.id == execution_id, ExecutionRow.user_id == user_id)
+    )
+    return found is not None

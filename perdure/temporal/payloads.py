@@ -43,14 +43,18 @@ class PostgresPayloads(StorageDriver):
         """Keep each payload under the workflow that it belongs to."""
         target = context.target
         owner = (target.id if isinstance(target, StorageDriverWorkflowInfo) else None) or ""
-        rows = [
-            {"workflow_id": owner, "digest": sha256(data).digest(), "data": data}
-            for data in (payload.SerializeToString() for payload in payloads)
-        ]
+        blobs = [payload.SerializeToString() for payload in payloads]
+        digests = [sha256(blob).digest() for blob in blobs]
         async with self._sessions.begin() as session:
-            await session.execute(insert(PayloadRow).on_conflict_do_nothing(), rows)
+            await session.execute(
+                insert(PayloadRow).on_conflict_do_nothing(),
+                [
+                    {"workflow_id": owner, "digest": digest, "data": blob}
+                    for digest, blob in zip(digests, blobs, strict=True)
+                ],
+            )
         return [
-            StorageDriverClaim(claim_data={"workflow_id": owner, "sha256": row["digest"].hex()}) for row in rows
+            StorageDriverClaim(claim_data={"workflow_id": owner, "sha256": digest.hex()}) for digest in digests
         ]
 
     @override

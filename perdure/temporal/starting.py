@@ -1,5 +1,7 @@
 """Starting a run's workflow: its id, its names and what it can be found by in the Temporal Web UI."""
 
+from collections.abc import Sequence
+
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import (
     SearchAttributeKey,
@@ -52,7 +54,7 @@ def run_handle(client: Client, execution_id: object) -> WorkflowHandle[object, o
 
 
 def _search_attributes(run: RunInput) -> TypedSearchAttributes:
-    pairs = [
+    pairs: list[SearchAttributePair[str] | SearchAttributePair[int] | SearchAttributePair[Sequence[str]]] = [
         SearchAttributePair(FLOW, str(run.flow.id)),
         SearchAttributePair(KIND, run.flow.flow_type.value),
         SearchAttributePair(USER, run.user_id),

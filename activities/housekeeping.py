@@ -1,0 +1,95 @@
+"""What makes the list of executions agree with Temporal again, and removes what nobody can ask for any more."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from temporalio import activity
+from temporalio.client import Client
+
+from activities.heartbeat import heartbeating
+from perdure.domain.housekeeping import ReconcileResult
+from perdure.live import purge
+from perdure.storage.engine import Sessions
+from perdure.storage.executions import adopt, missing_rows, open_executions
+from perdure.storage.payloads import delete_payloads, owners_before
+from perdure.temporal.settling import describe_open, is_known, settle_from_history, started_header
+from perdure.temporal.starting import WORKFLOW_TYPES
+
+GRACE = timedelta(seconds=30)
+"""Younger runs are left alone: their start or their end may be on its way to the database."""
+
+LOOK_BACK = timedelta(hours=1)
+"""How far back runs without a row are looked for; every pass looks, so an hour covers an outage of the schedule."""
+
+LIVE_FRAMES_AFTER_END = timedelta(minutes=5)
+"""How long the words of an ended run stay on the live channel for those who are still reading them."""
+
+
+PAYLOADS_AT_LEAST = timedelta(days=1)
+"""Temporal's shortest retention: no history is forgotten earlier, so younger payloads are not even looked at."""
+
+
+class HousekeepingActivities:
+    """Built once per worker with what they need."""
+
+    def __init__(self, client: Client, sessions: Sessions) -> None:
+        self._client = client
+        self._sessions = sessions
+
+    @activity.defn
+    async def reconcile(self) -> ReconcileResult:
+        """Settle runs that ended without a chance to write; list runs whose starter died; delete what is over."""
+        async with heartbeating():
+            settled = await self._settle_ended()
+            adopted = await self._adopt_unlisted()
+            async with self._sessions.begin() as session:
+                await purge(session, LIVE_FRAMES_AFTER_END)
+            deleted = await self._delete_forgotten_payloads()
+        return ReconcileResult(settled=settled, adopted=adopted, payloads_deleted=deleted)
+
+    async def _settle_ended(self) -> int:
+        settled = 0
+        after: UUID | None = None
+        while True:
+            async with self._sessions() as session:
+                page = await open_executions(session, started_before=datetime.now(UTC) - GRACE, after=after)
+            if not page:
+                return settled
+            after = page[-1]
+            running = await describe_open(self._client, page)
+            for execution_id in page:
+                if execution_id not in running:
+                    settled += await settle_from_history(self._client, self._sessions, execution_id)
+
+    async def _delete_forgotten_payloads(self) -> int:
+        deleted = 0
+        after = ""
+        while True:
+            async with self._sessions() as session:
+                owners = await owners_before(session, datetime.now(UTC) - PAYLOADS_AT_LEAST, after=after)
+            if not owners:
+                return deleted
+            after = owners[-1]
+            forgotten = [owner for owner in owners if not await is_known(self._client, owner)]
+            if forgotten:
+                async with self._sessions.begin() as session:
+                    deleted += await delete_payloads(session, forgotten)
+
+    async def _adopt_unlisted(self) -> int:
+        now = datetime.now(UTC)
+        kinds = ", ".join(f"'{name}'" for name in WORKFLOW_TYPES.values())
+        query = (
+            f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"
+            f" AND StartTime > '{(now - LOOK_BACK).isoformat()}' AND StartTime < '{(now - GRACE).isoformat()}'"
+        )
+        running = [UUID(run.id) async for run in self._client.list_workflows(query)]
+        adopted = 0
+        async with self._sessions() as session:
+            unlisted = await missing_rows(session, running)
+        for execution_id in unlisted:
+            header = await started_header(self._client, execution_id)
+            if header is not None:
+                async with self._sessions.begin() as session:
+                    await adopt(session, header)
+                adopted += 1
+        return adopted

@@ -1,0 +1,13 @@
+"""What the reconciling workflow and its activities tell each other."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ReconcileResult(BaseModel):
+    """What one pass put right."""
+
+    model_config = ConfigDict(frozen=True)
+
+    settled: int = 0
+    adopted: int = 0
+    payloads_deleted: int = 0

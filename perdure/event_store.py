@@ -1,0 +1,50 @@
+"""The event store: the events of an execution come from Temporal's history, those of all else from the database."""
+
+from typing import Literal
+from uuid import UUID
+
+from temporalio.service import RPCError
+
+from perdure.bootstrap import Runtime
+from perdure.domain.errors import NotFoundError, UnavailableError
+from perdure.domain.events import AggregateType, Event
+from perdure.storage.events import read_flow_events
+from perdure.storage.executions import owns_execution
+from perdure.temporal.history import read_run
+
+AggregateFilter = AggregateType | Literal["Workflow"]
+"""Clients of the earlier system say `Workflow` for flows and executions alike."""
+
+NO_AGGREGATE = "There is no such aggregate: check its id and aggregate_type."
+
+
+async def read_events(
+    runtime: Runtime, aggregate_id: UUID, aggregate_type: AggregateFilter | None, *, user_id: int
+) -> list[Event]:
+    """All events of one aggregate of this user's, in order.
+
+    Raises NotFoundError when there is none of that type, or it is not theirs; UnavailableError when Temporal is away.
+    """
+    if aggregate_type in {None, "Workflow", "Flow"}:
+        async with runtime.sessions() as session:
+            events = await read_flow_events(session, aggregate_id, user_id=user_id)
+        if events:
+            return events
+    if aggregate_type in {None, "Workflow", "Execution"}:
+        async with runtime.sessions() as session:
+            owned = await owns_execution(session, aggregate_id, user_id=user_id)
+        if owned:
+            return await _execution_events(runtime, aggregate_id, user_id)
+    raise NotFoundError(NO_AGGREGATE)
+
+
+async def _execution_events(runtime: Runtime, execution_id: UUID, user_id: int) -> list[Event]:
+    try:
+        history = await read_run(runtime.client, execution_id)
+    except RPCError as error:
+        msg = "Temporal does not answer: try again in a moment."
+        raise UnavailableError(msg, retry_after=2) from error
+    if history is None:
+        msg = "Temporal no longer keeps the history of this execution: its retention period is over."
+        raise NotFoundError(msg)
+    return [event.to_event(str(execution_id), user_id) for event in history.events]

@@ -1,0 +1,241 @@
+"""Starting, reading and cancelling executions: what every door into the product does the same way."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from uuid import UUID, uuid4, uuid5
+
+import orjson
+from pydantic import JsonValue
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.service import RPCError, RPCStatusCode
+
+from perdure.bootstrap import Runtime
+from perdure.domain.errors import ConflictError, FieldProblem, UnavailableError, UnprocessableError
+from perdure.domain.executions import Execution, ExecutionStatus
+from perdure.domain.flows import Agentflow, Chatflow, FlowType
+from perdure.domain.generation import ModelRef
+from perdure.domain.runs import ConversationRef, RunInput
+from perdure.embedded.local_model import MODEL_NAME
+from perdure.memory import MEMORIES
+from perdure.orchestration import STRATEGIES
+from perdure.settings import LlmSettings
+from perdure.storage.chats import open_session
+from perdure.storage.executions import find_by_key, insert_started, note_start, read_execution
+from perdure.temporal.history import read_run
+from perdure.temporal.settling import settle_from_history
+from perdure.temporal.starting import run_handle, start_run
+
+_KEYED = UUID("5b2a8c39-6f6d-4a51-9a55-1f3c7e1d9f10")
+"""The name space of execution ids that are made from idempotency keys."""
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """What somebody wants run. `flow` is visible to `user_id`; the doors check that."""
+
+    flow: Agentflow | Chatflow
+    user_id: int
+    input_data: dict[str, JsonValue]
+    idempotency_key: str | None = None
+
+    @property
+    def request_hash(self) -> bytes:
+        """What must be equal for two calls with one key to be the same call."""
+        asked = {"flow_id": str(self.flow.id), "input_data": self.input_data}
+        return sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest()
+
+    @property
+    def execution_id(self) -> UUID:
+        """A fresh id, or the one that belongs to the key: a repeated start finds the first one's workflow."""
+        return uuid5(_KEYED, f"{self.user_id}:{self.idempotency_key}") if self.idempotency_key else uuid4()
+
+
+async def start_execution(runtime: Runtime, request: StartRequest, *, execution_id: UUID) -> Execution:
+    """Start the run and list it, in one transaction: neither exists without the other once this returns.
+
+    Raises ConflictError for a flow that cannot run as it is and for a key that came with another request,
+    UnprocessableError for an input that the flow cannot use, UnavailableError when Temporal does not answer.
+    """
+    _check_runnable(request.flow)
+    session_id = _chat_session(request)
+    async with runtime.sessions.begin() as session:
+        conversation = (
+            await open_session(session, user_id=request.user_id, session_id=session_id, flow_id=request.flow.id)
+            if session_id
+            else None
+        )
+        run = _run_input(request, execution_id, conversation, default_model(runtime.settings.llm))
+        header = run.header
+        inserted = await insert_started(
+            session,
+            header,
+            idempotency_key=request.idempotency_key,
+            request_hash=request.request_hash if request.idempotency_key else None,
+        )
+        if not inserted:
+            return await _first_of_key(session, request)
+        try:
+            await start_run(runtime.client, run)
+        except RPCError as error:
+            raise _unavailable() from error
+        await note_start(session, header)
+    return Execution(
+        **header.model_dump(exclude={"execution_id"}), id=execution_id, status=ExecutionStatus.RUNNING
+    )
+
+
+async def get_execution(runtime: Runtime, execution_id: UUID, *, user_id: int) -> Execution:
+    """One execution as it is now: from its row when it has ended, from Temporal's history while it runs.
+
+    A run that ended without a chance to write is settled here, so nobody is told that it runs. Raises NotFoundError.
+    """
+    async with runtime.sessions() as session:
+        execution = await read_execution(session, execution_id, user_id=user_id)
+    if execution.status.is_final:
+        return execution
+    try:
+        live = await _as_it_runs(runtime, execution)
+        if live is not None:
+            return live
+        await settle_from_history(runtime.client, runtime.sessions, execution_id)
+    except RPCError as error:
+        raise _unavailable() from error
+    async with runtime.sessions() as session:
+        return await read_execution(session, execution_id, user_id=user_id)
+
+
+async def cancel_execution(runtime: Runtime, execution_id: UUID, *, user_id: int) -> Execution:
+    """Ask a run to stop. Raises ConflictError once it has ended, NotFoundError when it is not this user's."""
+    execution = await get_execution(runtime, execution_id, user_id=user_id)
+    if not execution.status.is_final:
+        try:
+            await run_handle(runtime.client, execution_id).cancel()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise _unavailable() from error
+        else:
+            return execution
+        # It ended between our look and our call.
+        execution = await get_execution(runtime, execution_id, user_id=user_id)
+    msg = f"This execution has ended ({execution.status.value}): there is nothing left to cancel."
+    raise ConflictError(msg)
+
+
+async def _as_it_runs(runtime: Runtime, execution: Execution) -> Execution | None:
+    history, description = await asyncio.gather(
+        read_run(runtime.client, execution.id), _pending(runtime, execution.id)
+    )
+    if history is None or history.state.status.is_final:
+        return None
+    ledger = history.state.ledger
+    for step_id, attempt, last_error in description:
+        ledger.retried(step_id, attempt, last_error)
+    return execution.model_copy(
+        update={
+            "status": ExecutionStatus.RUNNING if history.taken else ExecutionStatus.PENDING,
+            "node_executions": ledger.nodes,
+            "metrics": ledger.metrics(started_at=execution.started_at, until=None),
+        }
+    )
+
+
+async def _pending(runtime: Runtime, execution_id: UUID) -> list[tuple[str, int, str | None]]:
+    """The steps in flight: id, attempt, and what the last attempt died of. History shows none of it."""
+    try:
+        description = await run_handle(runtime.client, execution_id).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return []
+        raise
+    return [
+        (
+            step.activity_id,
+            max(step.attempt, 1),
+            step.last_failure.message if step.HasField("last_failure") else None,
+        )
+        for step in description.raw_description.pending_activities
+    ]
+
+
+async def _first_of_key(session: AsyncSession, request: StartRequest) -> Execution:
+    if request.idempotency_key is None:
+        msg = "An execution with this id exists already."
+        raise ConflictError(msg)
+    found = await find_by_key(session, user_id=request.user_id, key=request.idempotency_key)
+    if found is None or found[1] != request.request_hash:
+        msg = "This Idempotency-Key was used with another request: send a new key, or the same request."
+        raise ConflictError(msg)
+    return found[0]
+
+
+def default_model(settings: LlmSettings) -> ModelRef | None:
+    """The model of flows that name none: the configured one, else the embedded one where it is served."""
+    if settings.default_model is not None:
+        return ModelRef.parse(settings.default_model)
+    return ModelRef(provider="local", name=MODEL_NAME) if settings.local_model else None
+
+
+def _check_runnable(flow: Agentflow | Chatflow) -> None:
+    if not flow.is_active:
+        msg = "This flow is deactivated: set is_active to true to run it."
+        raise ConflictError(msg)
+    if isinstance(flow, Agentflow):
+        if flow.orchestration_type not in STRATEGIES:
+            able = ", ".join(sorted(STRATEGIES))
+            msg = f"Orchestration '{flow.orchestration_type}' cannot be executed yet (it can be kept): use {able}."
+            raise ConflictError(msg)
+        with_tools = next((agent.name for agent in flow.agents if agent.tools), None)
+        if with_tools is not None:
+            msg = f"Agent '{with_tools}' has tools, which cannot be executed yet: remove them to run the flow."
+            raise ConflictError(msg)
+        return
+    if flow.memory_config.type not in MEMORIES:
+        able = ", ".join(sorted(MEMORIES))
+        msg = f"Memory '{flow.memory_config.type}' cannot be executed yet (it can be kept): use {able}."
+        raise ConflictError(msg)
+    if flow.tools:
+        msg = "This chatflow has tools, which cannot be executed yet: remove them to run it."
+        raise ConflictError(msg)
+
+
+def _chat_session(request: StartRequest) -> str | None:
+    """The session of a chat turn: the one asked for, else a new one. None for an agentflow."""
+    if request.flow.flow_type is FlowType.AGENTFLOW:
+        return None
+    message = request.input_data.get("message")
+    if not isinstance(message, str) or not message.strip():
+        raise _invalid("message", "A chatflow needs a message: send input_data.message as a text.")
+    session_id = request.input_data.get("session_id")
+    if session_id is None:
+        return str(uuid4())
+    if not isinstance(session_id, str) or not 1 <= len(session_id) <= MAX_SESSION_ID:
+        raise _invalid("session_id", f"session_id must be a text of 1 to {MAX_SESSION_ID} characters.")
+    return session_id
+
+
+MAX_SESSION_ID = 255
+
+
+def _invalid(field: str, problem: str) -> UnprocessableError:
+    return UnprocessableError(problem, errors=[FieldProblem(loc=["body", "input_data", field], msg=problem)])
+
+
+def _unavailable() -> UnavailableError:
+    return UnavailableError("Temporal does not answer: try again in a moment.", retry_after=2)
+
+
+def _run_input(
+    request: StartRequest, execution_id: UUID, conversation: ConversationRef | None, model: ModelRef | None
+) -> RunInput:
+    return RunInput(
+        execution_id=execution_id,
+        # The editor's drawing takes no part in a run and can be large.
+        flow=request.flow.model_copy(update={"graph_definition": None}),
+        user_id=request.user_id,
+        input_data=request.input_data,
+        conversation=conversation,
+        default_model=model,
+        started_at=datetime.now(UTC),
+    )

@@ -1,0 +1,89 @@
+"""Reading a run's history, its payloads decoded: converter, codec and external storage included."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from pydantic import JsonValue
+from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client
+from temporalio.converter import DataConverter
+from temporalio.service import RPCError, RPCStatusCode
+
+from perdure.domain.events import ExecutionEvent
+from perdure.record.fold import RunState, fold
+from perdure.record.mapping import Recorded, to_events
+from perdure.temporal.starting import run_handle
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """One run's history: the run in Temporal's sense, its first input, and the events it maps to."""
+
+    run_id: str
+    input: JsonValue
+    events: list[ExecutionEvent]
+    taken: bool
+    """Whether a worker has begun with it."""
+
+    @property
+    def state(self) -> RunState:
+        """Where the run stands after its last event."""
+        return fold(self.events)
+
+
+async def read_run(client: Client, execution_id: object) -> RunHistory | None:
+    """Read the history of an execution's latest run. None when Temporal knows no such run (any more)."""
+    handle = run_handle(client, execution_id)
+    try:
+        history = await handle.fetch_history()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    first = history.events[0].workflow_execution_started_event_attributes
+    recorded = await decode(client.data_converter, history.events)
+    return RunHistory(
+        run_id=first.original_execution_run_id,
+        input=recorded[0].values[0],
+        events=to_events(recorded, first.original_execution_run_id),
+        taken=any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED for event in history.events),
+    )
+
+
+async def decode(converter: DataConverter, history: Sequence[HistoryEvent]) -> list[Recorded]:
+    """Decode what the mapping reads of each event, to plain JSON values."""
+    return [
+        Recorded(
+            event=event,
+            values=await _values(converter, _payloads(event)),
+            details=await _values(converter, _details(event)),
+        )
+        for event in history
+    ]
+
+
+async def _values(converter: DataConverter, payloads: Sequence[Payload]) -> tuple[JsonValue, ...]:
+    return tuple(cast("list[JsonValue]", await converter.decode(payloads))) if payloads else ()
+
+
+def _payloads(event: HistoryEvent) -> Sequence[Payload]:
+    match event.WhichOneof("attributes"):
+        case "workflow_execution_started_event_attributes":
+            return event.workflow_execution_started_event_attributes.input.payloads
+        case "workflow_execution_completed_event_attributes":
+            return event.workflow_execution_completed_event_attributes.result.payloads
+        case "activity_task_scheduled_event_attributes":
+            return event.activity_task_scheduled_event_attributes.input.payloads
+        case "activity_task_completed_event_attributes":
+            return event.activity_task_completed_event_attributes.result.payloads
+        case _:
+            return ()
+
+
+def _details(event: HistoryEvent) -> Sequence[Payload]:
+    if event.WhichOneof("attributes") != "activity_task_failed_event_attributes":
+        return ()
+    return event.activity_task_failed_event_attributes.failure.application_failure_info.details.payloads

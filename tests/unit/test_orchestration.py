@@ -1,0 +1,129 @@
+"""Strategies as pure functions: who is asked, in what order, knowing what."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from perdure.domain.flows import Agentflow, MemoryType, OrchestrationType
+from perdure.domain.runs import StepRef
+from perdure.domain.teams import Agent
+from perdure.orchestration import STRATEGIES, work
+from perdure.orchestration.models import NoModelError, model_of_agent
+from perdure.domain.generation import ModelRef
+from perdure.orchestration.prompts import system_prompt, task_of, with_context
+from perdure.orchestration.steps import Answer
+
+ID = UUID(int=1)
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+class ScriptedSteps:
+    """Answers for every agent and writes down who was asked after whom."""
+
+    def __init__(self, failing: str | None = None) -> None:
+        self.asked: list[tuple[str, list[str]]] = []
+        self._failing = failing
+
+    async def ask(self, agent: Agent, *, after: Sequence[Answer]) -> Answer:
+        self.asked.append((agent.name, [answer.label for answer in after]))
+        if agent.name == self._failing:
+            raise RuntimeError(agent.name)
+        return Answer(
+            agent_id=agent.id,
+            label=agent.name,
+            text=f"{agent.name}'s answer",
+            ref=StepRef(execution_id=ID, run_id="r", step_id=agent.id),
+        )
+
+
+def team(*agents: Agent, **fields: object) -> Agentflow:
+    return Agentflow.model_validate(
+        {
+            "id": ID,
+            "user_id": 1,
+            "version": 1,
+            "created_at": NOW,
+            "updated_at": NOW,
+            "name": "Team",
+            "agents": list(agents),
+            **fields,
+        }
+    )
+
+
+async def test_sequential_asks_dependencies_first_then_by_priority_and_shows_what_came_before() -> None:
+    steps = ScriptedSteps()
+    flow = team(
+        Agent(id="w", name="Writer", priority=1, dependencies=["Researcher"]),
+        Agent(id="c", name="Critic", priority=3),
+        Agent(id="r", name="Researcher", priority=2),
+    )
+    answer = await work(flow, steps)
+    assert steps.asked == [
+        ("Researcher", []),
+        ("Writer", ["Researcher"]),
+        ("Critic", ["Researcher", "Writer"]),
+    ]
+    assert answer.text == "Critic's answer"
+
+
+async def test_sequential_stops_at_the_agent_that_gives_up() -> None:
+    steps = ScriptedSteps(failing="A")
+    with pytest.raises(RuntimeError, match="A"):
+        await work(team(Agent(name="A"), Agent(name="B")), steps)
+    assert [name for name, _ in steps.asked] == ["A"]
+
+
+async def test_a_team_without_agents_lets_its_supervisor_answer_alone() -> None:
+    steps = ScriptedSteps()
+    answer = await work(team(), steps)
+    assert steps.asked == [("Supervisor", [])]
+    assert answer.agent_id == "supervisor"
+
+
+def test_only_types_with_code_of_their_own_can_run() -> None:
+    assert set(STRATEGIES) == {OrchestrationType.SEQUENTIAL}
+    assert MemoryType.BUFFER in __import__("perdure.memory", fromlist=["MEMORIES"]).MEMORIES
+
+
+OWN = Agent(name="A", llm_provider="anthropic", llm_model="claude")
+NONE = Agent(name="A")
+HALF = Agent(name="A", llm_provider="anthropic")
+DEFAULT = ModelRef(provider="local", name="small")
+
+
+@pytest.mark.parametrize(
+    ("agent", "supervisor", "expected"),
+    [
+        (OWN, {}, "anthropic:claude"),
+        (NONE, {"llm_provider": "openai", "llm_model": "gpt-4"}, "openai:gpt-4"),
+        (NONE, {}, "local:small"),
+    ],
+)
+def test_an_agent_uses_its_own_model_else_the_supervisors_else_the_default(
+    agent: Agent, supervisor: dict[str, str], expected: str
+) -> None:
+    assert str(model_of_agent(agent, team(agent, supervisor_config=supervisor), DEFAULT)) == expected
+
+
+def test_half_a_model_is_refused_instead_of_guessed() -> None:
+    with pytest.raises(NoModelError, match="Agent 'A' names 'anthropic' but no llm_model"):
+        model_of_agent(HALF, team(HALF), DEFAULT)
+    with pytest.raises(NoModelError, match="PERDURE_LLM__DEFAULT_MODEL"):
+        model_of_agent(NONE, team(NONE), None)
+
+
+def test_the_task_is_the_message_or_the_whole_input() -> None:
+    assert task_of({"message": "Do it.", "more": 1}) == "Do it."
+    assert task_of({"topic": "ships"}) == '{"topic":"ships"}'
+
+
+def test_prompts() -> None:
+    assert system_prompt(Agent(name="Ann", role="editor", description="Cuts words.")) == (
+        "You are Ann, editor. Cuts words."
+    )
+    assert system_prompt(Agent(name="Ann", system_prompt="Be brief.")) == "Be brief."
+    assert with_context("Task", []) == "Task"
+    assert with_context("Task", [("Ann", "Hello")]).endswith("### Ann\nHello")

@@ -43,6 +43,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
 $$
 """
 
+# Tags with their owner before them, for the same reason.
+_OWNED = """
+CREATE FUNCTION owned_tags(owner bigint, tags text[]) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
+    SELECT coalesce(array_agg(owner::text || ' ' || tag), '{}') FROM unnest(tags) AS t (tag)
+$$
+"""
+
 # `flow_totals` is touched in the order of its key, so that two statements never wait for each other.
 _COUNT = """
 CREATE FUNCTION count_flows() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -87,6 +95,7 @@ def upgrade() -> None:
     op.execute(_FOLD)
     op.execute(_GRAMS)
     op.execute(_NEEDLES)
+    op.execute(_OWNED)
     # Kept as it came, like the drawing: a flow reads the same after it was written and after it was read.
     op.execute("ALTER TABLE flows ALTER COLUMN definition TYPE json USING definition::json")
     op.add_column("flows", sa.Column("name_key", sa.Text(), sa.Computed("search_fold(name)", persisted=True)))
@@ -113,7 +122,13 @@ def upgrade() -> None:
         postgresql_include=["flow_type", "is_active"],
         postgresql_where=sa.text(f"{_KEPT} AND category IS NOT NULL"),
     )
-    op.create_index("ix_flows_tags", "flows", ["tags"], postgresql_using="gin", postgresql_where=sa.text(_KEPT))
+    op.create_index(
+        "ix_flows_tags",
+        "flows",
+        [sa.text("owned_tags(user_id, tags)")],
+        postgresql_using="gin",
+        postgresql_where=sa.text(_KEPT),
+    )
     op.create_index(
         "ix_flows_grams",
         "flows",
@@ -170,6 +185,7 @@ def downgrade() -> None:
     op.drop_column("flows", "search_text")
     op.drop_column("flows", "name_key")
     op.execute("ALTER TABLE flows ALTER COLUMN definition TYPE jsonb USING definition::jsonb")
+    op.execute("DROP FUNCTION owned_tags(bigint, text[])")
     op.execute("DROP FUNCTION search_needles(bigint, text)")
     op.execute("DROP FUNCTION search_grams(bigint, text)")
     op.execute("DROP FUNCTION search_fold(text)")

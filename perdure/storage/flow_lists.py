@@ -3,7 +3,20 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, GenerativeSelect, Subquery, and_, func, literal_column, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    GenerativeSelect,
+    Subquery,
+    Text,
+    and_,
+    cast,
+    func,
+    literal_column,
+    select,
+    true,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -116,7 +129,7 @@ def _conditions(user_id: int, query: FlowQuery) -> list[ColumnElement[bool]]:
     if query.category is not None:
         conditions.append(FlowRow.category == query.category)
     if query.tags:
-        conditions.append(FlowRow.tags.overlap(query.tags))
+        conditions.append(_tagged(user_id, query))
     if query.search and (words := query.search.strip()):
         folded = func.search_fold(words)
         if query.scope is Scope.OWN:
@@ -125,3 +138,10 @@ def _conditions(user_id: int, query: FlowQuery) -> list[ColumnElement[bool]]:
         # Exact, and nothing in the words is a wildcard.
         conditions.append(func.strpos(FlowRow.search_text, folded) > 0)
     return conditions
+
+
+def _tagged(user_id: int, query: FlowQuery) -> ColumnElement[bool]:
+    if query.scope is Scope.PUBLIC:
+        return FlowRow.tags.overlap(query.tags)
+    tags = func.owned_tags(FlowRow.user_id, FlowRow.tags)
+    return tags.op("&&")(func.owned_tags(user_id, cast(query.tags, ARRAY(Text))))

@@ -117,7 +117,12 @@ class FlowRow(Base):
             postgresql_include=["flow_type", "is_active"],
             postgresql_where=text("deleted_at IS NULL AND category IS NOT NULL"),
         ),
-        Index("ix_flows_tags", "tags", postgresql_using="gin", postgresql_where=_NOT_DELETED),
+        Index(
+            "ix_flows_tags",
+            text("owned_tags(user_id, tags)"),
+            postgresql_using="gin",
+            postgresql_where=_NOT_DELETED,
+        ),
         Index(
             "ix_flows_grams",
             text("search_grams(user_id, search_text)"),

@@ -1,0 +1,91 @@
+"""Timing many calls: one at a time, or so many at once; medians and tails in milliseconds."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+
+from pydantic import BaseModel, ConfigDict
+
+Call = Callable[[], Awaitable[object]]
+
+
+class Figure(BaseModel):
+    """What was measured: percentiles of one call's time in milliseconds, and calls per second over the whole."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    calls: int
+    at_once: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    per_second: float
+    runs: int
+    target: str | None = None
+    floor: str | None = None
+
+
+class Sample(BaseModel):
+    """One run's times in milliseconds, and how long it took in seconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    times_ms: list[float]
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        """Calls per second over the whole run."""
+        return len(self.times_ms) / self.seconds
+
+
+async def sample(call: Call, *, calls: int, at_once: int) -> Sample:
+    """Make `calls` calls, `at_once` at a time. A call that raises ends the measurement: errors are not averaged."""
+    times: list[float] = []
+    left = iter(range(calls))
+
+    async def one_after_another() -> None:
+        for _ in left:
+            began = time.perf_counter()
+            await call()
+            times.append((time.perf_counter() - began) * 1000)
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(at_once):
+            group.create_task(one_after_another())
+    return Sample(times_ms=times, seconds=time.perf_counter() - began)
+
+
+async def measure(  # noqa: PLR0913 - a measurement, its settings by name
+    name: str,
+    call: Call,
+    *,
+    calls: int,
+    at_once: int = 1,
+    runs: int = 3,
+    target: str | None = None,
+    floor: str | None = None,
+) -> Figure:
+    """Warm up, then take `runs` samples; each figure is the median over the runs."""
+    await sample(call, calls=max(calls // 10, at_once), at_once=at_once)
+    samples = [await sample(call, calls=calls, at_once=at_once) for _ in range(runs)]
+    return Figure(
+        name=name,
+        calls=calls,
+        at_once=at_once,
+        p50_ms=statistics.median(_percentile(run.times_ms, 50) for run in samples),
+        p95_ms=statistics.median(_percentile(run.times_ms, 95) for run in samples),
+        p99_ms=statistics.median(_percentile(run.times_ms, 99) for run in samples),
+        per_second=statistics.median(run.per_second for run in samples),
+        runs=runs,
+        target=target,
+        floor=floor,
+    )
+
+
+def _percentile(times: list[float], percent: int) -> float:
+    ordered = sorted(times)
+    return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)]

@@ -1,0 +1,7 @@
+"""Model calls: one way in for all providers, on pydantic-ai's model layer."""
+
+from perdure.llm.errors import FailureKind, ModelCallError
+from perdure.llm.keys import ProviderKeys
+from perdure.llm.models import Models
+
+__all__ = ["FailureKind", "ModelCallError", "Models", "ProviderKeys"]

@@ -1,0 +1,166 @@
+"""The model call: any provider, streamed, classified when it fails, counted and priced when it does not."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from cachetools import LRUCache
+from pydantic_ai.direct import model_request_stream
+from pydantic_ai.exceptions import ContentFilterError, ModelAPIError
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelRequestPart,
+    ModelResponse,
+    ModelResponseStreamEvent,
+    PartDeltaEvent,
+    PartStartEvent,
+    SystemPromptPart,
+    TextPart,
+    TextPartDelta,
+    UserPromptPart,
+)
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.settings import ModelSettings
+
+from perdure.domain.generation import Generation, GenerationRequest, ModelRef, Usage
+from perdure.llm.errors import ModelCallError
+from perdure.llm.failures import PROVIDER_ERRORS, classify
+from perdure.llm.keys import ProviderKeys
+from perdure.llm.prices import cost_usd
+from perdure.llm.providers import PROVIDERS, NotConfiguredError, ProviderSetup
+
+MODELS_KEPT = 256
+"""Model objects kept for reuse; building one costs more than a call."""
+
+_TEXT_ONLY = ModelRequestParameters()
+
+
+class Models:
+    """Calls models of all providers. One per worker process; closes its connections at the end.
+
+    Args:
+        keys: the providers' keys and addresses.
+        local_base_url: where the embedded model listens (`http://127.0.0.1:PORT/v1`), or a callable that says so at
+            the time of a call; None where it is disabled.
+    """
+
+    def __init__(self, keys: ProviderKeys, *, local_base_url: Callable[[], str | None] | str | None = None) -> None:
+        self._keys = keys
+        self._local = local_base_url
+        self._setup = ProviderSetup(keys, self._local_base_url)
+        self._models: LRUCache[tuple[ModelRef, str | None], Model] = LRUCache(MODELS_KEPT)
+
+    async def generate(self, request: GenerationRequest, *, on_text: Callable[[str], None]) -> Generation:
+        """Call the model once and return its whole answer; `on_text` gets the pieces as they come.
+
+        Cancelling the task closes the connection to the provider at once.
+
+        Raises:
+            ModelCallError: the call failed; says whether and when to try again.
+        """
+        try:
+            return await self._call(request, on_text)
+        except NotConfiguredError as error:
+            failure = _not_configured(error.detail, request)
+        except PROVIDER_ERRORS as error:
+            failure = classify(error, request, self._keys.secrets())
+        # Raised out here so that the provider's error is not its context: see ModelCallError.
+        raise failure
+
+    async def aclose(self) -> None:
+        """Close the connections to the providers."""
+        await self._setup.http.aclose()
+
+    async def _call(self, request: GenerationRequest, on_text: Callable[[str], None]) -> Generation:
+        model = self._model(request.model)
+        pieces: list[str] = []
+        async with model_request_stream(
+            model,
+            _prompt(request),
+            model_settings=_settings(request),
+            model_request_parameters=_TEXT_ONLY,
+            instrument=False,
+        ) as stream:
+            async for event in stream:
+                if text := _text(event):
+                    pieces.append(text)
+                    on_text(text)
+            response = stream.get()
+        if response.finish_reason in (None, "error"):
+            raise ModelAPIError(model.model_name, "the stream ended without a finish reason")
+        if response.finish_reason == "content_filter":
+            raise ContentFilterError("the answer was withheld")
+        counted = response.usage if response.usage.has_values() and not response.usage.unmeasured_requests else None
+        return Generation(
+            text="".join(pieces),
+            usage=Usage(input_tokens=counted.input_tokens, output_tokens=counted.output_tokens) if counted else None,
+            model=request.model,
+            cost_usd=cost_usd(request.model, counted, model.base_url),
+            finish_reason=response.finish_reason,
+        )
+
+    def _local_base_url(self) -> str | None:
+        return self._local() if callable(self._local) else self._local
+
+    def _model(self, ref: ModelRef) -> Model:
+        build = PROVIDERS.get(ref.provider)
+        if build is None:
+            raise NotConfiguredError(f"There is no provider '{ref.provider}': use one of {', '.join(PROVIDERS)}")
+        # The embedded model's port may change while the worker lives.
+        key = (ref, self._local_base_url() if ref.provider == "local" else None)
+        model = self._models.get(key)
+        if model is None:
+            model = self._models[key] = build(self._setup, ref.name)
+        return model
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _not_configured(detail: str, request: GenerationRequest) -> ModelCallError:
+    agent = f" for agent '{request.agent_name}'" if request.agent_name else ""
+    return ModelCallError(
+        f"Cannot call {request.model}. {detail}, or choose another model{agent}.", kind="configuration", retryable=False
+    )
+
+
+def _settings(request: GenerationRequest) -> ModelSettings:
+    settings = ModelSettings()
+    if request.temperature is not None:
+        settings["temperature"] = request.temperature
+    if request.max_tokens is not None:
+        settings["max_tokens"] = request.max_tokens
+    return settings
+
+
+def _prompt(request: GenerationRequest) -> list[ModelMessage]:
+    """The conversation in the model layer's words; the system prompt goes with the first of the user's."""
+    waiting: list[ModelRequestPart] = []
+    if request.system_prompt:
+        waiting.append(SystemPromptPart(request.system_prompt))
+    prompt: list[ModelMessage] = []
+    for message in request.messages:
+        if message.role == "user":
+            prompt.append(ModelRequest([*waiting, UserPromptPart(message.content)]))
+            waiting = []
+            continue
+        if waiting:
+            prompt.append(ModelRequest(waiting))
+            waiting = []
+        prompt.append(ModelResponse([TextPart(message.content)]))
+    return prompt
+
+
+def _text(event: ModelResponseStreamEvent) -> str:
+    """The words of the answer in an event; what a model thinks to itself is not among them."""
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        return event.part.content
+    return ""

@@ -82,17 +82,18 @@ def token(
     user: Annotated[str, typer.Option(help="Whose token; the user is made when new.", metavar="EMAIL")] = "",
 ) -> None:
     """Print a bearer token, alone on stdout."""
-    from perdure.cli import accounts
+    from perdure.cli.accounts import run_token
+    from perdure.cli.database import ADMIN_EMAIL
 
-    accounts.run_token(user or accounts.ADMIN_EMAIL)
+    run_token(user or ADMIN_EMAIL)
 
 
 @app.command()
 def password(email: Email) -> None:
     """Set a user's password, read from stdin or asked for; the user is made when new."""
-    from perdure.cli import accounts
+    from perdure.cli.accounts import run_password
 
-    accounts.run_password(email)
+    run_password(email)
 
 
 @app.command()

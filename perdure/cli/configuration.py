@@ -4,6 +4,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from perdure.domain.errors import SetupError
+from perdure.embedded.data_folder import DataFolder
 from perdure.settings import Settings
 
 
@@ -14,12 +15,14 @@ def load_settings() -> Settings:
         SetupError: a variable has a value that cannot be used.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         raise SetupError(f"{variable_name(problem['loc'])} cannot be used: {problem['msg']}.") from error
     except SettingsError as error:
         raise SetupError(f"The settings cannot be read: {error}.") from error
+    # One meaning for everybody: a relative folder counts from the directory the command was started in.
+    return settings.model_copy(update={"data_dir": DataFolder.at(settings.data_dir).path})
 
 
 def variable_name(location: tuple[int | str, ...]) -> str:

@@ -1,26 +1,65 @@
 """Reaching the database from the command line."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from perdure.domain.errors import SetupError
+from perdure.embedded.endpoints import configured_database_url, resolve_endpoints
+from perdure.settings import Settings
+from perdure.storage import migrate
+from perdure.storage.engine import make_engine, make_sessions
+
+ADMIN_EMAIL = "admin@localhost"
+"""The user that the first `up` makes."""
 
 
-async def reach(database_url: str) -> None:
+def database_url(settings: Settings) -> str:
+    """Say where the database is; Temporal need not run for that."""
+    return configured_database_url(settings) or resolve_endpoints(settings).database_url
+
+
+async def checked_database(settings: Settings) -> str:
+    """Return the address of a database that answers and whose tables are those of this version.
+
+    Raises:
+        SetupError: it is not so.
+    """
+    url = database_url(settings)
+    await reach(url)
+    if not await migrate.is_current(url):
+        raise SetupError("The database's tables are not those of this version: run `perdure migrate`.")
+    return url
+
+
+async def reach(url: str) -> None:
     """See that the database lets us in.
 
     Raises:
         SetupError: it does not; the sentence repeats neither its address nor its password.
     """
-    engine = create_async_engine(database_url, poolclass=NullPool, connect_args={"timeout": 10})
+    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 10})
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
     except (OSError, DBAPIError, asyncpg.PostgresError) as error:
         reason = error.orig if isinstance(error, DBAPIError) and error.orig else error
         raise SetupError(f"The database does not let us in ({reason}): check PERDURE_DATABASE__URL.") from error
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def transaction(url: str) -> AsyncGenerator[AsyncSession]:
+    """Open one transaction, committed at the end of the block."""
+    engine = make_engine(url, pool_size=1)
+    try:
+        async with make_sessions(engine).begin() as session:
+            yield session
     finally:
         await engine.dispose()

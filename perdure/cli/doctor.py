@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 import typer
-from pydantic import BaseModel, SecretStr
+from pydantic import AliasChoices, BaseModel, SecretStr
 from rich.console import Console
 from rich.table import Table
 
@@ -19,16 +19,6 @@ from perdure.embedded.endpoints import Endpoints, configured_database_url, resol
 from perdure.embedded.local_model import model_file
 from perdure.embedded.temporal_server import namespace_answers
 from perdure.settings import Settings
-
-PROVIDER_VARIABLES = (
-    "OPENAI_API_KEY",
-    "OPENAI_BASE_URL",
-    "ANTHROPIC_API_KEY",
-    "GOOGLE_API_KEY",
-    "GEMINI_API_KEY",
-    "OLLAMA_BASE_URL",
-)
-"""Names that the providers' own SDKs use. Only whether they are set is shown."""
 
 
 class State(Enum):
@@ -86,8 +76,15 @@ def unknown_variables(environment: list[str]) -> list[str]:
     return sorted(name for name in environment if name.upper().startswith("PERDURE_") and name.upper() not in known)
 
 
-def _provider_rows() -> list[tuple[str, str]]:
-    return [(name, "set" if os.environ.get(name) else "not set") for name in PROVIDER_VARIABLES]
+def _provider_rows() -> Iterator[tuple[str, str]]:
+    """List the providers' variables by name; whether they are set is all that is shown."""
+    from perdure.llm.keys import ProviderKeys
+
+    keys = ProviderKeys()
+    for name, field in ProviderKeys.model_fields.items():
+        aliases = field.validation_alias
+        names = [str(choice) for choice in aliases.choices] if isinstance(aliases, AliasChoices) else [name.upper()]
+        yield " or ".join(names), "not set" if getattr(keys, name) == field.default else "set"
 
 
 async def _examine(settings: Settings) -> list[Finding]:
@@ -100,7 +97,7 @@ async def _examine(settings: Settings) -> list[Finding]:
         endpoints = resolve_endpoints(settings)
     except SetupError as error:
         return [*findings, Finding(State.MISSING, "Services", error.detail), _local_model_file(settings)]
-    findings += await _database(endpoints)
+    findings.append(await _database(settings))
     findings += await _temporal(settings, endpoints)
     findings.append(await _api(settings))
     findings.append(_local_model_file(settings))
@@ -118,18 +115,14 @@ def _folder(settings: Settings) -> list[Finding]:
     return [Finding(State.OK if external else State.NOTE, "Data folder", words)]
 
 
-async def _database(endpoints: Endpoints) -> list[Finding]:
-    from perdure.cli.database import reach
-    from perdure.storage import migrate
+async def _database(settings: Settings) -> Finding:
+    from perdure.cli.database import checked_database
 
     try:
-        await reach(endpoints.database_url)
+        await checked_database(settings)
     except SetupError as error:
-        return [Finding(State.MISSING, "Database", error.detail)]
-    answers = Finding(State.OK, "Database", "answers")
-    if await migrate.is_current(endpoints.database_url):
-        return [answers, Finding(State.OK, "Tables", "are those of this version")]
-    return [answers, Finding(State.MISSING, "Tables", "are not those of this version: run `perdure migrate`")]
+        return Finding(State.MISSING, "Database", error.detail)
+    return Finding(State.OK, "Database", "answers and has the tables of this version")
 
 
 async def _temporal(settings: Settings, endpoints: Endpoints) -> list[Finding]:

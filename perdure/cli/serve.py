@@ -7,7 +7,7 @@ from perdure.cli.configuration import load_settings
 from perdure.cli.process import interruptible, log_to_stderr, run_until_stopped, until
 from perdure.domain.errors import SetupError
 from perdure.embedded.data_folder import DataFolder
-from perdure.embedded.endpoints import Endpoints, configured_database_url, resolve_endpoints
+from perdure.embedded.endpoints import Endpoints, resolve_endpoints
 from perdure.embedded.part import run_beside
 from perdure.settings import Settings
 
@@ -43,11 +43,10 @@ def run_migrate() -> None:
     settings = load_settings()
 
     async def run() -> None:
-        from perdure.cli.database import reach
+        from perdure.cli.database import database_url, reach
         from perdure.storage import migrate
 
-        # Temporal need not run for this.
-        url = configured_database_url(settings) or resolve_endpoints(settings).database_url
+        url = database_url(settings)
         await reach(url)
         await migrate.upgrade(url)
 
@@ -80,24 +79,25 @@ async def _services(settings: Settings, stop: asyncio.Event) -> None:
 async def _api(settings: Settings, endpoints: Endpoints, stop: asyncio.Event) -> None:
     from api import server
     from perdure.bootstrap import open_runtime
+    from perdure.cli.database import checked_database
 
     async with AsyncExitStack() as stack:
         async with interruptible(stop):
-            await _check_tables(endpoints)
+            await checked_database(settings)
             runtime = await stack.enter_async_context(open_runtime(settings, endpoints))
         await server.run(runtime, stop)
 
 
 async def _worker(settings: Settings, endpoints: Endpoints, stop: asyncio.Event) -> None:
     import worker
-
     from perdure.bootstrap import open_runtime
+    from perdure.cli.database import checked_database
     from perdure.embedded.local_model import LocalModel
 
     async with AsyncExitStack() as stack:
         model = None
         async with interruptible(stop):
-            await _check_tables(endpoints)
+            await checked_database(settings)
             if settings.llm.local_model:
                 folder = DataFolder.at(settings.data_dir)
                 folder.prepare()
@@ -105,12 +105,3 @@ async def _worker(settings: Settings, endpoints: Endpoints, stop: asyncio.Event)
                 endpoints = endpoints.model_copy(update={"local_model_url": model.base_url})
             runtime = await stack.enter_async_context(open_runtime(settings, endpoints))
         await run_beside([model] if model else [], stop, worker.run(runtime, stop))
-
-
-async def _check_tables(endpoints: Endpoints) -> None:
-    from perdure.cli.database import reach
-    from perdure.storage import migrate
-
-    await reach(endpoints.database_url)
-    if not await migrate.is_current(endpoints.database_url):
-        raise SetupError("The database's tables are not those of this version: run `perdure migrate`.")

@@ -34,7 +34,6 @@ _DRAIN_SECONDS = 8.0
 _CANCEL_SECONDS = 1.0
 _READY_SECONDS = 30.0
 _POLL_SECONDS = 0.03
-ADMIN_EMAIL = "admin@localhost"
 _EXIT_SECONDS = 0.3
 """A lost connection is noticed a moment before the exit of the process at its other end."""
 
@@ -134,7 +133,6 @@ async def _start(stack: AsyncExitStack, services: Services, announce: Announce) 
 async def _serving(runtime: "Runtime") -> AsyncGenerator[tuple[asyncio.Task[None], ...]]:
     """Run the API and the worker; at the end let both finish what they are doing, within bounds."""
     import worker
-
     from api import server
 
     stop = asyncio.Event()

@@ -8,7 +8,7 @@ from rich.console import Console
 from perdure.cli.configuration import load_settings
 from perdure.cli.output import progress, table_of
 from perdure.cli.process import run_until_stopped, until
-from perdure.cli.system import ADMIN_EMAIL, System, open_system
+from perdure.cli.system import System, open_system
 from perdure.settings import Settings
 
 
@@ -30,12 +30,15 @@ async def _up(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def _rows(system: System) -> list[tuple[str, str]]:
+    from perdure.cli.database import ADMIN_EMAIL
+
     rows = [("API", system.api_url), ("Docs", f"{system.api_url}/docs")]
     if system.endpoints.temporal_ui_url:
         rows.append(("Temporal UI", system.endpoints.temporal_ui_url))
+    kept = system.folder.admin_password
     return [
         *rows,
-        ("User", f"{ADMIN_EMAIL}, password in {system.folder.admin_password}"),
+        ("User", f"{ADMIN_EMAIL}, password in {kept}" if kept.exists() else ADMIN_EMAIL),
         ("Token", "perdure token"),
         ("Logs", str(system.folder.log("perdure").parent)),
     ]

@@ -1,9 +1,27 @@
 """Who may call, and the keys they call with."""
 
+import re
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from perdure.domain.errors import UnprocessableError
+
+_EMAIL = re.compile(r"[^@\s\x00]{1,64}@[^@\s\x00]{1,255}")
+
+
+def normal_email(text: str) -> str:
+    """Bring an address to the one form that users are found by: without spaces round it, in lower case.
+
+    Raises:
+        UnprocessableError: this is no address.
+    """
+    email = text.strip().lower()
+    if _EMAIL.fullmatch(email) is None:
+        raise UnprocessableError("This is no email address: write it as name@example.org.")
+    return email
 
 
 class User(BaseModel):
@@ -28,3 +46,20 @@ class ApiKey(BaseModel):
     created_at: datetime
     expires_at: datetime | None = None
     last_used_at: datetime | None = Field(default=None, description="To the minute.")
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """An API key at the only moment it is known."""
+
+    key: str = field(repr=False)
+    prefix: str
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who asks for a change, and by which way: what its event tells of it."""
+
+    user_id: int
+    metadata: dict[str, JsonValue]

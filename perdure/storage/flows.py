@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID, uuid4
 
 from pydantic import JsonValue
@@ -23,6 +23,7 @@ from perdure.domain.flows import (
     flow_adapter,
     flow_view_adapter,
 )
+from perdure.domain.users import Origin
 from perdure.storage.events import append
 from perdure.storage.tables import FlowActivityRow, FlowRow
 
@@ -52,20 +53,6 @@ FlowEdit = Callable[[Agentflow | Chatflow], FlowCreate]
 
 VersionCheck = Callable[[int], None]
 """Raises PreconditionFailedError when the present version is not one that the caller wants to change."""
-
-
-class Origin(Protocol):
-    """Who asks for a change and by which way, as the event tells it."""
-
-    @property
-    def user_id(self) -> int:
-        """The caller."""
-        ...
-
-    @property
-    def metadata(self) -> dict[str, JsonValue]:
-        """What else the event keeps."""
-        ...
 
 
 def view_of(row: Mapping[str, Any]) -> AgentflowView | ChatflowView:

@@ -7,18 +7,19 @@ import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.generate import GenerateActivities
 from activities.housekeeping import HousekeepingActivities
 from activities.records import RecordActivities
 from perdure.bootstrap import Runtime
-from perdure.embedded.local_model import LocalModel
 from perdure.live import LiveWriter
-from perdure.llm import Models
+from perdure.llm import Models, ProviderKeys
 from perdure.temporal.client import TASK_QUEUE
-from perdure.temporal.deployment import deployment_version
+from perdure.temporal.deployment import adopt_pinned_runs, deployment_version, make_current
+from perdure.temporal.namespace import ensure_search_attributes, keep_history
+from perdure.temporal.schedules import ensure_schedules
 from workflows import WORKFLOWS
 from workflows.sandbox import workflow_runner
 
@@ -27,6 +28,36 @@ HEARTBEAT_THROTTLE = timedelta(milliseconds=500)
 
 GRACEFUL_SECONDS = timedelta(seconds=5)
 """How long model calls in flight may go on when the worker stops; then another worker takes their steps."""
+
+
+async def run(runtime: Runtime, stop: asyncio.Event, *, alone: bool = False) -> None:
+    """Serve until `stop` is set, then let go of what is in flight and return.
+
+    Args:
+        runtime: what the worker works on; `endpoints.local_model_url` where the embedded model is served.
+        stop: set it to end the worker.
+        alone: no other worker serves this Temporal (`up`): runs pinned to other builds are taken along.
+
+    Raises SetupError when the namespace lacks something that may not be created.
+    """
+    settings = runtime.settings
+    await ensure_search_attributes(runtime.client)
+    if settings.temporal.address is None:
+        await keep_history(runtime.client)
+    deployed = deployment_version(settings.worker)
+    async with AsyncExitStack() as stack:
+        live = await stack.enter_async_context(LiveWriter(runtime.endpoints.database_url))
+        models = await stack.enter_async_context(
+            Models(ProviderKeys(), local_base_url=runtime.endpoints.local_model_url)
+        )
+        serving = build_worker(runtime, models, live, deployed)
+        await stack.enter_async_context(serving)
+        if settings.worker.make_current:
+            await make_current(runtime.client, deployed)
+        if alone:
+            await adopt_pinned_runs(runtime.client, deployed)
+        await ensure_schedules(runtime.client)
+        await stop.wait()
 
 
 def build_worker(
@@ -60,3 +91,9 @@ def _deployment(deployed: WorkerDeploymentVersion | None) -> WorkerDeploymentCon
         # A run stays with the code that it started on; a newer build gets new runs.
         default_versioning_behavior=VersioningBehavior.PINNED,
     )
+
+
+if __name__ == "__main__":
+    from perdure.cli.serve import run_worker
+
+    run_worker()

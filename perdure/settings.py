@@ -60,6 +60,9 @@ class WorkerSettings(BaseModel):
     build_id: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9_-]+$", description="Unset: made of version and commit."
     )
+    make_current: bool = Field(
+        default=True, description="Give new runs to this build when its worker starts; false for staged rollouts."
+    )
     max_concurrent_steps: int = Field(default=100, gt=0, description="Model calls one worker process has open at once.")
 
 

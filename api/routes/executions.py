@@ -1,0 +1,148 @@
+"""Executions: start, wait, read, list, cancel."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from api.deps import Caller, RuntimeDep
+from api.problems import problems
+from api.waiting import LiveDep, cancel_and_wait, start_and_wait
+from perdure.domain.executions import Execution, ExecutionStatus
+from perdure.domain.flows import FlowType
+from perdure.executions import StartRequest, get_execution
+from perdure.storage.executions import ExecutionFilter, list_executions
+from perdure.storage.flows import get_flow
+
+PREFIX = "/api/agent-builder"
+router = APIRouter(prefix=PREFIX, tags=["executions"])
+
+Wait = Annotated[
+    float | None, Query(ge=0, le=60, description="Seconds to wait for the end; what there is then is returned.")
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="A repeated call with the same key and body returns the first call's execution; 409 otherwise.",
+    ),
+]
+Limit = Annotated[int, Query(ge=1, le=100)]
+Offset = Annotated[int, Query(ge=0, le=2**31)]
+
+
+class ExecuteRequest(BaseModel):
+    """What a flow is run with."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"input_data": {"message": "What is durable execution?"}}]},
+    )
+
+    input_data: dict[str, JsonValue] = {}
+
+
+class ExecutionPage(BaseModel):
+    """A page of executions, newest first, and how many match in all."""
+
+    executions: list[Execution]
+    total: int
+
+
+@router.post("/flows/{flow_id}/execute", operation_id="executeFlow", responses=problems(400, 401, 404, 409, 413, 422, 503))
+async def execute_flow(
+    flow_id: UUID,
+    body: ExecuteRequest,
+    caller: Caller,
+    runtime: RuntimeDep,
+    live: LiveDep,
+    response: Response,
+    wait: Wait = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Execution:
+    """Start a run of either kind of flow and return at once, or after `wait` seconds at most."""
+    async with runtime.sessions() as session:
+        flow = await get_flow(session, flow_id, user_id=caller.id)
+    request = StartRequest(
+        flow=flow, user_id=caller.id, input_data=body.input_data, idempotency_key=idempotency_key
+    )
+    execution = await start_and_wait(runtime, live, request, seconds=wait)
+    response.headers["Location"] = f"{PREFIX}/executions/{execution.id}"
+    return execution
+
+
+@router.post(
+    "/agentflows/{flow_id}/execute", operation_id="executeAgentflow", responses=problems(400, 401, 404, 409, 413, 422, 503)
+)
+async def execute_agentflow(
+    flow_id: UUID,
+    body: dict[str, JsonValue],
+    caller: Caller,
+    runtime: RuntimeDep,
+    live: LiveDep,
+    response: Response,
+    wait: Wait = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Execution:
+    """Start a run of an agentflow; the body is the input itself."""
+    async with runtime.sessions() as session:
+        flow = await get_flow(session, flow_id, user_id=caller.id, flow_type=FlowType.AGENTFLOW)
+    request = StartRequest(flow=flow, user_id=caller.id, input_data=body, idempotency_key=idempotency_key)
+    execution = await start_and_wait(runtime, live, request, seconds=wait)
+    response.headers["Location"] = f"{PREFIX}/executions/{execution.id}"
+    return execution
+
+
+@router.get("/flows/{flow_id}/executions", operation_id="listFlowExecutions", responses=problems(401, 404, 422, 503))
+async def list_flow_executions(
+    flow_id: UUID,
+    caller: Caller,
+    runtime: RuntimeDep,
+    limit: Limit = 20,
+    offset: Offset = 0,
+    status: ExecutionStatus | None = None,
+) -> ExecutionPage:
+    """The caller's runs of one flow, newest first."""
+    async with runtime.sessions() as session:
+        await get_flow(session, flow_id, user_id=caller.id)
+        wanted = ExecutionFilter(user_id=caller.id, flow_id=flow_id, status=status)
+        executions, total = await list_executions(session, wanted, limit=limit, offset=offset)
+    return ExecutionPage(executions=executions, total=total)
+
+
+@router.get("/executions", operation_id="listExecutions", responses=problems(401, 422, 503))
+async def list_all_executions(
+    caller: Caller,
+    runtime: RuntimeDep,
+    limit: Limit = 20,
+    offset: Offset = 0,
+    status: ExecutionStatus | None = None,
+    flow_id: UUID | None = None,
+    session_id: Annotated[str | None, Query(max_length=255)] = None,
+) -> ExecutionPage:
+    """All of the caller's runs, newest first; those of deleted flows too."""
+    async with runtime.sessions() as session:
+        wanted = ExecutionFilter(user_id=caller.id, flow_id=flow_id, status=status, session_id=session_id)
+        executions, total = await list_executions(session, wanted, limit=limit, offset=offset)
+    return ExecutionPage(executions=executions, total=total)
+
+
+@router.get("/executions/{execution_id}", operation_id="getExecution", responses=problems(401, 404, 422, 503))
+async def read_one(execution_id: UUID, caller: Caller, runtime: RuntimeDep) -> Execution:
+    """One run as it is now; while it runs, its steps are read from Temporal."""
+    return await get_execution(runtime, execution_id, user_id=caller.id)
+
+
+@router.post(
+    "/executions/{execution_id}/cancel", operation_id="cancelExecution", responses=problems(401, 404, 409, 422, 503)
+)
+async def cancel(execution_id: UUID, caller: Caller, runtime: RuntimeDep, live: LiveDep) -> Execution:
+    """Stop a run: its model call is closed and it ends as `cancelled`, usually within a second.
+
+    The answer shows the run as it is after that, or as it is after two seconds.
+    """
+    return await cancel_and_wait(runtime, live, execution_id, user_id=caller.id)

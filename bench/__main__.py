@@ -24,13 +24,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bench.bare_temporal import BareTemporal
-from bench.measure import Figure, measure
-from bench.product import CHECKOUT, Product, free_port
+from bench.measure import Call, Figure, measure
 from perdure.embedded.endpoints import resolve_endpoints
 from perdure.settings import Settings
+from tests.support.product import API, CHECKOUT, Product, free_port
 from tests.support.scripted_model import ScriptedModel
 
-API = "/api/agent-builder"
 FLOWS = 100_000
 SLOW_MODEL_MS = 490
 
@@ -179,11 +178,11 @@ async def _reads(product: Product, calls: int) -> list[Figure]:
     ]
 
 
-async def _listening(call: object) -> None:
+async def _listening(call: Call) -> None:
     deadline = time.monotonic() + 20
     while True:
         try:
-            await call()  # type: ignore[operator]
+            await call()
         except aiohttp.ClientConnectionError:
             if time.monotonic() > deadline:
                 raise
@@ -224,6 +223,8 @@ async def run(calls: int) -> list[Figure]:
                 "OLLAMA_BASE_URL": slow.base_url,
             }
             async with Product(Path(folder), environment) as product:
+                await product.start("up")
+                await product.log_in()
                 async with BareTemporal(product.temporal_address) as bare:
                     executions = await _executions(product, bare, calls)
                 await _seed(resolve_endpoints(Settings(data_dir=Path(folder))).database_url)

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import typer
 from pydantic import AliasChoices, BaseModel, SecretStr
-from rich.console import Console
 from rich.table import Table
 
 from perdure.cli.configuration import load_settings, variable_name
-from perdure.cli.output import table_of
+from perdure.cli.output import make_console, table_of
 from perdure.domain.errors import SetupError
 from perdure.embedded.data_folder import DataFolder
 from perdure.embedded.endpoints import Endpoints, configured_database_url, resolve_endpoints
@@ -41,7 +40,7 @@ def run_doctor() -> None:
     """Print everything; exit with 1 when something needed is missing."""
     settings = load_settings()
     findings = asyncio.run(_examine(settings))
-    console = Console()
+    console = make_console()
     console.print("[bold]Settings[/]")
     console.print(table_of([*configured(settings), *_provider_rows()]))
     console.print("[bold]Findings[/]")

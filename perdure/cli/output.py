@@ -9,11 +9,21 @@ from rich.table import Table
 Announce = Callable[[str], None]
 
 
+_PLAIN_WIDTH = 200
+"""Columns where there is no terminal: nobody wants a path folded in a log."""
+
+
+def make_console() -> Console:
+    """Build the console that commands print their results to."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
+
+
 @contextmanager
 def progress(console: Console) -> Generator[Announce]:
     """Show the line announced last with a spinner on a terminal, and every line elsewhere."""
     if not console.is_terminal:
-        yield lambda line: console.print(f"{line} …", highlight=False, soft_wrap=True)
+        yield lambda line: console.print(f"{line} …")
         return
     with console.status("Starting") as status:
         yield status.update

@@ -54,12 +54,11 @@ def run_migrate() -> None:
 
 
 async def _services(settings: Settings, stop: asyncio.Event) -> None:
-    from rich.console import Console
 
-    from perdure.cli.output import progress, table_of
+    from perdure.cli.output import make_console, progress, table_of
     from perdure.embedded.services import open_services
 
-    console = Console()
+    console = make_console()
     async with AsyncExitStack() as stack:
         with progress(console) as announce:
             async with interruptible(stop):

@@ -3,10 +3,8 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from rich.console import Console
-
 from perdure.cli.configuration import load_settings
-from perdure.cli.output import progress, table_of
+from perdure.cli.output import make_console, progress, table_of
 from perdure.cli.process import run_until_stopped, until
 from perdure.cli.system import System, open_system
 from perdure.settings import Settings
@@ -19,7 +17,7 @@ def run_up() -> None:
 
 
 async def _up(settings: Settings, stop: asyncio.Event) -> None:
-    console = Console()
+    console = make_console()
     async with AsyncExitStack() as stack:
         with progress(console) as announce:
             system = await stack.enter_async_context(open_system(settings, stop=stop, announce=announce))

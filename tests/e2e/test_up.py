@@ -4,19 +4,25 @@ import asyncio
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 import asyncpg
 import psutil
 import pytest
+from pydantic import JsonValue, TypeAdapter
 
 from perdure.embedded.data_folder import DataFolder, RunningServices
 
+JsonObject = dict[str, JsonValue]
+OBJECT = TypeAdapter(JsonObject)
 CHECKOUT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 40
 STOP_SECONDS = 15
@@ -29,12 +35,10 @@ class Command:
 
     def __init__(self, name: str, data: Path, **environment: str) -> None:
         self.data = data
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PERDURE_")}
-        ports = {"PERDURE_API__PORT": "0", "PERDURE_TEMPORAL__PORT": "0", "PERDURE_TEMPORAL__UI_PORT": "0"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "perdure", name],
             cwd=CHECKOUT,
-            env={**kept, **ports, "PERDURE_DATA_DIR": str(data), **environment},
+            env=environment_of(data) | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -74,6 +78,44 @@ class Command:
         wait_until(lambda: not processes_of(self.data))
 
 
+def environment_of(data: Path) -> dict[str, str]:
+    """Give a command this data folder, free ports, and nothing of the developer's own settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PERDURE_")}
+    ports = {"PERDURE_API__PORT": "0", "PERDURE_TEMPORAL__PORT": "0", "PERDURE_TEMPORAL__UI_PORT": "0"}
+    return {**kept, **ports, "PERDURE_DATA_DIR": str(data)}
+
+
+def run(data: Path, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "perdure", *words],
+        cwd=CHECKOUT,
+        env=environment_of(data),
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=READY_SECONDS,
+        check=False,
+    )
+
+
+def call(
+    running: RunningServices, path: str, token: str | None = None, form: dict[str, str] | None = None
+) -> JsonObject:
+    """Call the API; a status other than 200 fails."""
+    assert running.api_url
+    connection = HTTPConnection(urlsplit(running.api_url).netloc, timeout=10)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    if form:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    connection.request("POST" if form else "GET", path, urlencode(form) if form else None, headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    assert answer.status == 200, content
+    return OBJECT.validate_json(content)
+
+
 def processes_of(data: Path) -> list[psutil.Process]:
     """Find everything that runs for a data folder: by its command line, or because it works in there."""
     found: list[psutil.Process] = []
@@ -102,7 +144,7 @@ def part_of(data: Path, program: str) -> psutil.Process:
 def sql(running: RunningServices, *statements: str) -> object:
     """Run statements in the embedded database; return the last one's value."""
 
-    async def run() -> object:
+    async def ask() -> object:
         assert running.database_url
         connection = await asyncpg.connect(running.database_url.replace("+asyncpg", ""))
         try:
@@ -110,7 +152,7 @@ def sql(running: RunningServices, *statements: str) -> object:
         finally:
             await connection.close()
 
-    return asyncio.run(run())
+    return asyncio.run(ask())
 
 
 Start = Callable[..., Command]
@@ -232,3 +274,63 @@ def test_a_part_that_dies_ends_everything(start: Start, program: str) -> None:
     assert "stopped unexpectedly" in refusal
     assert str(services.data / "logs" / f"{program}.log") in refusal
     assert processes_of(services.data) == []
+
+
+def test_up_serves_everything_and_keeps_it(start: Start) -> None:
+    up = start("up")
+    running = up.until_ready()
+    printed = run(up.data, "token", "--user", "ada@example.org")
+    assert printed.returncode == 0
+    token = printed.stdout.removesuffix("\n")
+    assert "\n" not in token
+    me = call(running, "/api/auth/me", token)
+    assert me["email"] == "ada@example.org"
+
+    password = up.data / "admin-password"
+    assert stat.S_IMODE(password.stat().st_mode) == 0o600
+    form = {"username": "admin@localhost", "password": password.read_text().strip()}
+    assert call(running, "/api/auth/login", form=form)["access_token"]
+    assert run(up.data, "password", "ada@example.org", given="correct horse\n").returncode == 0
+    examined = run(up.data, "doctor")
+    assert examined.returncode == 0, examined.stdout
+    assert up.stop(signal.SIGINT) == 0
+    assert processes_of(up.data) == []
+
+    again = start("up")
+    running = again.until_ready()
+    form = {"username": "ada@example.org", "password": "correct horse"}
+    assert call(running, "/api/auth/login", form=form)["access_token"]
+    assert call(running, "/api/auth/me", token)["id"] == me["id"]
+    assert again.stop(signal.SIGTERM) == 0
+    assert processes_of(again.data) == []
+
+
+def test_a_killed_up_leaves_no_model_and_starts_again(start: Start) -> None:
+    up = start("up")
+    up.until_ready()
+    up.process.kill()
+    up.process.wait()
+    wait_until(lambda: not [p for p in processes_of(up.data) if "perdure.embedded.local_model" in p.cmdline()], 3)
+    again = start("up")
+    again.until_ready()
+    model = next(p for p in processes_of(again.data) if "perdure.embedded.local_model" in p.cmdline())
+    model.kill()
+    assert "local model stopped unexpectedly" in again.refusal()
+    assert processes_of(again.data) == []
+
+
+@pytest.mark.parametrize("command", ["api", "worker", "migrate", "token", "doctor"])
+def test_commands_say_so_when_nothing_runs(tmp_path: Path, command: str) -> None:
+    done = run(tmp_path, command)
+    assert done.returncode == 1
+    assert "`perdure services`" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_demo_runs_both_flows_and_stops_what_it_started(tmp_path: Path) -> None:
+    done = run(tmp_path, "demo")
+    assert done.returncode == 0, done.stderr
+    for agent in ("Thinker", "Dreamer", "Editor"):
+        assert agent in done.stdout
+    assert "/workflows/" in done.stdout
+    assert processes_of(tmp_path) == []

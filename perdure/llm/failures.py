@@ -202,10 +202,9 @@ def _sentence(kind: FailureKind, error: Exception, request: GenerationRequest, s
     status = f" (HTTP {error.status_code})" if isinstance(error, ModelHTTPError) else ""
     quote = _quote(kind, error, secrets)
     said = f" It said: {quote}" if quote else ""
-    for_agent = f" for agent '{request.agent_name}'" if request.agent_name else ""
-    return (
-        f"{request.model.provider} {_WHAT[kind]}: model {request.model.name}{for_agent}{status}.{said} {_ADVICE[kind]}."
-    )
+    for_agent = f", asked for agent '{request.agent_name}'," if request.agent_name else ""
+    advice = _ADVICE[kind].format(key=KEY_NAMES.get(request.model.provider, "the API key"))
+    return f"{request.model}{for_agent} {_WHAT[kind]}{status}.{said} {advice}."
 
 
 def _quote(kind: FailureKind, error: Exception, secrets: Iterable[str]) -> str:

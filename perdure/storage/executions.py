@@ -58,23 +58,13 @@ async def insert_started(
 async def note_start(session: AsyncSession, header: RunHeader) -> None:
     """Count a started run on its flow. Call it last in the transaction: it locks one row per flow."""
     await session.execute(
-        insert(FlowActivityRow)
+        update(FlowActivityRow)
+        .where(FlowActivityRow.flow_id == header.flow_id)
         .values(
-            flow_id=header.flow_id,
-            user_id=header.user_id,
-            execution_count=1,
+            execution_count=FlowActivityRow.execution_count + 1,
             last_execution_id=header.execution_id,
-            last_execution_status=ExecutionStatus.RUNNING,
+            last_execution_status=ExecutionStatus.RUNNING.value,
             last_execution_at=header.started_at,
-        )
-        .on_conflict_do_update(
-            index_elements=[FlowActivityRow.flow_id],
-            set_={
-                "execution_count": FlowActivityRow.execution_count + 1,
-                "last_execution_id": header.execution_id,
-                "last_execution_status": ExecutionStatus.RUNNING,
-                "last_execution_at": header.started_at,
-            },
         )
     )
 

@@ -1,0 +1,139 @@
+"""Fixtures of a session: embedded services, a scripted model, and a worker in this process."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import JsonValue, SecretStr
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from perdure.bootstrap import Runtime, open_runtime
+from perdure.domain.executions import Execution
+from perdure.domain.flows import Agentflow, AgentflowCreate, Chatflow, ChatflowCreate
+from perdure.domain.users import Origin
+from perdure.embedded.services import open_services
+from perdure.executions import StartRequest, get_execution, start_execution
+from perdure.live import LiveWriter
+from perdure.llm import Models, ProviderKeys
+from perdure.settings import Settings
+from perdure.storage import flows, migrate
+from perdure.storage.users import ensure_user
+from perdure.temporal.namespace import ensure_search_attributes
+from perdure.temporal.starting import run_handle
+from tests.support.scripted_model import ScriptedModel
+from worker import build_worker
+from workflows import WORKFLOWS
+from workflows.sandbox import workflow_runner
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running product without its HTTP part: start flows, look at what they did, replay it."""
+
+    runtime: Runtime
+    model: ScriptedModel
+    user_id: int
+
+    async def agentflow(self, **fields: JsonValue) -> Agentflow:
+        """Keep an agentflow of the scripted model's."""
+        supervisor: JsonValue = {"llm_provider": "openai", "llm_model": "scripted"}
+        body = AgentflowCreate.model_validate({"name": "Team", "supervisor_config": supervisor, **fields})
+        async with self.runtime.sessions.begin() as session:
+            view = await flows.create(session, Origin(self.user_id, {}), body)
+            flow = await flows.get_flow(session, view.id, user_id=self.user_id)
+        if not isinstance(flow, Agentflow):
+            raise TypeError("not an agentflow")
+        return flow
+
+    async def chatflow(self, **fields: JsonValue) -> Chatflow:
+        """Keep a chatflow of the scripted model's."""
+        chat: JsonValue = {"llm_provider": "openai", "llm_model": "scripted"}
+        body = ChatflowCreate.model_validate({"name": "Assistant", "chat_config": chat, **fields})
+        async with self.runtime.sessions.begin() as session:
+            view = await flows.create(session, Origin(self.user_id, {}), body)
+            flow = await flows.get_flow(session, view.id, user_id=self.user_id)
+        if not isinstance(flow, Chatflow):
+            raise TypeError("not a chatflow")
+        return flow
+
+    async def start(self, flow: Agentflow | Chatflow, **input_data: JsonValue) -> UUID:
+        """Start a run; its id."""
+        request = StartRequest(flow=flow, user_id=self.user_id, input_data=input_data)
+        return (await start_execution(self.runtime, request, execution_id=uuid4())).id
+
+    async def run(self, flow: Agentflow | Chatflow, **input_data: JsonValue) -> Execution:
+        """Start a run, wait for its end in Temporal whatever it is, replay its history, and return its row."""
+        return await self.finish(await self.start(flow, **input_data))
+
+    async def finish(self, execution_id: UUID) -> Execution:
+        """Wait for the end of a run, replay its history, and return its row."""
+        async for _ in run_handle(self.runtime.client, execution_id).fetch_history_events(wait_new_event=True):
+            pass
+        await self.replay(execution_id)
+        return await get_execution(self.runtime, execution_id, user_id=self.user_id)
+
+    async def history(self, execution_id: UUID) -> WorkflowHistory:
+        """A run's history as Temporal has it."""
+        return await run_handle(self.runtime.client, execution_id).fetch_history()
+
+    async def replay(self, execution_id: UUID) -> None:
+        """Replay a run: today's code must take the same way again."""
+        replayer = Replayer(
+            workflows=WORKFLOWS,
+            data_converter=self.runtime.client.data_converter,
+            workflow_runner=workflow_runner(),
+        )
+        await replayer.replay_workflow(await self.history(execution_id))
+
+
+@pytest.fixture(scope="session")
+async def model() -> AsyncGenerator[ScriptedModel]:
+    """A scripted model for the session."""
+    async with ScriptedModel() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def runtime(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Runtime]:
+    """PostgreSQL and Temporal of the session's own, migrated and prepared."""
+    folder: Path = tmp_path_factory.mktemp("lab")
+    settings = Settings.model_validate(
+        {
+            "data_dir": folder,
+            "temporal": {"port": 0, "ui_port": 0},
+            "llm": {"local_model": False},
+            "database": {"pool_size": 20},
+        }
+    )
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(open_services(settings, announce=lambda _line: None))
+        await migrate.upgrade(services.endpoints.database_url)
+        running = await stack.enter_async_context(open_runtime(services.settings, services.endpoints))
+        await ensure_search_attributes(running.client)
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def working(runtime: Runtime, model: ScriptedModel) -> AsyncGenerator[None]:
+    """A worker in this process, its model calls answered by the scripted model."""
+    keys = ProviderKeys(openai_base_url=model.base_url, openai_api_key=SecretStr("sk-test"))
+    async with (
+        LiveWriter(runtime.endpoints.database_url) as live,
+        Models(keys) as models,
+        build_worker(runtime, models, live, None),
+    ):
+        yield
+
+
+@pytest.fixture
+async def lab(runtime: Runtime, model: ScriptedModel, working: None) -> Lab:
+    """A lab whose model has forgotten what other tests told it, for a user of its own."""
+    del working
+    await model.reset()
+    async with runtime.sessions.begin() as session:
+        user = await ensure_user(session, f"{uuid4().hex}@example.com")
+    return Lab(runtime=runtime, model=model, user_id=user.id)

@@ -1,0 +1,25 @@
+"""The live channel: what happens between two recorded events, from workers to every API process, through PostgreSQL.
+
+Workers write frames into an unlogged table and notify; readers listen and read what is new. Nothing here is the truth
+about a run: the channel shows words as they come, and its loss costs nothing but the sight of them.
+"""
+
+from perdure.live.ends import announce_end, purge
+from perdure.live.frames import AttemptFailed, End, LiveFrame, StepStarted, Token
+from perdure.live.reader import Ending, LiveReader
+from perdure.live.subscription import TooSlowError
+from perdure.live.writer import LiveWriter
+
+__all__ = [
+    "AttemptFailed",
+    "End",
+    "Ending",
+    "LiveFrame",
+    "LiveReader",
+    "LiveWriter",
+    "StepStarted",
+    "Token",
+    "TooSlowError",
+    "announce_end",
+    "purge",
+]

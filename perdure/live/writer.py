@@ -1,0 +1,166 @@
+"""The workers' side of the live channel: one connection per process, one statement for all of its streams."""
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from itertools import islice
+from types import TracebackType
+from typing import NamedTuple, Self
+from uuid import UUID
+
+import asyncpg
+
+from perdure.live.connection import LOST, close, connect_again, report_crash
+from perdure.live.frames import LiveFrame, Token, encode
+from perdure.live.notices import CHANNEL, RowsNotice
+
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.03
+"""How long frames are gathered, but for the first token of a stream, which takes all that waits along at once."""
+
+ROWS_PER_STATEMENT = 2_000
+FRAMES_KEPT = 100_000
+"""Frames held while the database is away (about 50 MB); beyond it the oldest tokens are dropped."""
+
+DRAIN_SECONDS = 5.0
+RETRY_SECONDS = 0.1
+
+_WRITE = """
+WITH written AS (
+  INSERT INTO live_frames (writer, seq, execution_id, kind, data)
+  SELECT $1, f.seq, f.execution_id, f.kind, f.data::jsonb
+  FROM unnest($2::bigint[], $3::uuid[], $4::text[], $5::text[]) AS f(seq, execution_id, kind, data)
+  -- A statement whose answer was lost may have been committed: writing its rows again changes nothing.
+  ON CONFLICT (writer, seq) DO NOTHING
+)
+SELECT pg_notify($6, $7)
+"""
+
+
+class _Row(NamedTuple):
+    seq: int
+    execution_id: UUID
+    kind: str
+    data: str
+
+
+class LiveWriter:
+    """Publishes frames without ever making their publisher wait or fail.
+
+    While the database is away frames are kept and written when it is back; past `FRAMES_KEPT` the oldest tokens are
+    dropped, which readers see as a gap in `index`.
+
+    Use as `async with LiveWriter(database_url) as live`; leaving writes what is still waiting.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self.writer_id = secrets.randbelow(2**63 - 1) + 1
+        """This process's name on the channel; a new one at each start, so that `seq` may begin at 1."""
+        self._waiting: deque[_Row] = deque()
+        self._published = 0
+        self._written = 0
+        self._dropped = 0
+        self._news = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def publish(self, execution_id: UUID, frame: LiveFrame) -> None:
+        """Send a frame on its way. Returns at once."""
+        if len(self._waiting) >= FRAMES_KEPT:
+            self._drop_oldest_token()
+        self._published += 1
+        self._waiting.append(_Row(self._published, execution_id, frame.kind, encode(frame)))
+        self._news.set()
+        if isinstance(frame, Token) and frame.index == 0:
+            self._urgent.set()
+
+    async def drain(self, seconds: float = DRAIN_SECONDS) -> bool:
+        """Wait until all that was published before this call is readable by everyone.
+
+        False when the database did not take it in time: the frames stay on their way, and the run goes on.
+        """
+        upto = self._published
+        self._urgent.set()
+        try:
+            async with asyncio.timeout(seconds):
+                while self._written < upto:
+                    self._progress.clear()
+                    await self._progress.wait()
+        except TimeoutError:
+            logger.warning("The live channel has not been written for %s s; the run goes on without it.", seconds)
+            return False
+        return True
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run(), name="live-writer")
+        self._task.add_done_callback(report_crash)
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if self._waiting:
+            await self.drain()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await close(self._connection)
+
+    def _drop_oldest_token(self) -> None:
+        for position, row in enumerate(self._waiting):
+            if row.kind == "token":
+                del self._waiting[position]
+                break
+        else:
+            self._waiting.popleft()
+        self._dropped += 1
+
+    async def _run(self) -> None:
+        while True:
+            await self._news.wait()
+            if not self._urgent.is_set():
+                try:
+                    async with asyncio.timeout(FLUSH_SECONDS):
+                        await self._urgent.wait()
+                except TimeoutError:
+                    pass  # the frames have been gathered long enough
+            self._urgent.clear()
+            self._news.clear()
+            while self._waiting:
+                await self._write_batch()
+
+    async def _write_batch(self) -> None:
+        batch = list(islice(self._waiting, ROWS_PER_STATEMENT))
+        last = batch[-1].seq
+        while True:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await connect_again(self._database_url, "perdure live writer")
+            try:
+                await self._insert(self._connection, batch)
+                break
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+                # The server is well and will never take these: they must not block what comes after them.
+                logger.exception("The live channel drops %d frames that the database refuses.", len(batch))
+                break
+            except LOST as error:
+                logger.warning("The live channel has lost the database and writes again when it is back: %s", error)
+                await close(self._connection)
+                self._connection = None
+                await asyncio.sleep(RETRY_SECONDS)
+        while self._waiting and self._waiting[0].seq <= last:
+            self._waiting.popleft()
+        if self._dropped:
+            logger.warning("The live channel dropped %d tokens while the database was away.", self._dropped)
+            self._dropped = 0
+        self._written = last
+        self._progress.set()
+
+    async def _insert(self, connection: "asyncpg.Connection[asyncpg.Record]", batch: list[_Row]) -> None:
+        notice = RowsNotice(self.writer_id, batch[0].seq, batch[-1].seq)
+        seqs, executions, kinds, datas = zip(*batch, strict=True)
+        await connection.execute(_WRITE, self.writer_id, seqs, executions, kinds, datas, CHANNEL, str(notice))

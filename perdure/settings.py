@@ -16,6 +16,10 @@ class ApiSettings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     max_body_bytes: int = Field(default=10 * 1024 * 1024, gt=0, description="A larger request body is a 413.")
+    cors_origins: list[str] = Field(
+        default=["http://localhost:3000", "http://localhost:5173"],
+        description="Where browsers may call from: front ends that are served elsewhere.",
+    )
 
 
 class TemporalSettings(BaseModel):
@@ -56,7 +60,9 @@ class AuthSettings(BaseModel):
 class WorkerSettings(BaseModel):
     """The worker deployment this process belongs to."""
 
-    deployment: str = Field(default="perdure", pattern=r"^[A-Za-z0-9_-]+$", description="No dot: Temporal splits there.")
+    deployment: str = Field(
+        default="perdure", pattern=r"^[A-Za-z0-9_-]+$", description="No dot: Temporal splits there."
+    )
     build_id: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9_-]+$", description="Unset: made of version and commit."
     )

@@ -63,7 +63,7 @@ def view_of(row: Mapping[str, Any]) -> AgentflowView | ChatflowView:
 
 
 async def get_view(
-    connection: AsyncConnection | AsyncSession, user_id: int, flow_id: UUID, flow_type: FlowType | None = None
+    connection: AsyncConnection | AsyncSession, flow_id: UUID, *, user_id: int, flow_type: FlowType | None = None
 ) -> AgentflowView | ChatflowView:
     """Read a flow that the user may see: an own one, or a public one.
 
@@ -82,14 +82,14 @@ async def get_view(
 
 
 async def get_flow(
-    connection: AsyncConnection | AsyncSession, user_id: int, flow_id: UUID, flow_type: FlowType | None = None
+    connection: AsyncConnection | AsyncSession, flow_id: UUID, *, user_id: int, flow_type: FlowType | None = None
 ) -> Agentflow | Chatflow:
     """Read a flow that the user may see and run, as a run sees it.
 
     Raises:
         NotFoundError: there is none, or not of this kind, or not for this user.
     """
-    view = await get_view(connection, user_id, flow_id, flow_type)
+    view = await get_view(connection, flow_id, user_id=user_id, flow_type=flow_type)
     return _without_activity(view)
 
 

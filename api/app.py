@@ -1,0 +1,50 @@
+"""The application: routes, errors, documentation and edge, put together round a runtime."""
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from api import openapi, problems
+from api.auth import Authenticator
+from api.edge import Edge
+from api.routes import agents, auth, flows, health
+from perdure.bootstrap import Runtime
+
+_DESCRIPTION = """
+Agentflows and chatflows that run durably: every execution is a Temporal workflow.
+
+Success is 200 with a body. Errors are `application/problem+json` (RFC 9457). Authorize with address and password, an
+API key, or what `perdure token` prints.
+"""
+_EXPOSED_HEADERS = ("ETag", "Location", "Retry-After")
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """Build the application. It opens and closes nothing: that is the runtime's."""
+    app = FastAPI(
+        title="Perdure",
+        version=version("perdure"),
+        summary="Durable LLM flows",
+        description=_DESCRIPTION,
+        redirect_slashes=False,
+        swagger_ui_parameters={"persistAuthorization": True},
+    )
+    app.state.runtime = runtime
+    app.state.authenticator = Authenticator(runtime)
+    app.state.login_desk = auth.LoginDesk()
+    for room in (health, auth, flows, agents, problems):
+        app.include_router(room.router)
+    problems.install(app)
+    app.openapi = lambda: openapi.document(app)
+    # The last added is the outermost: answers of the edge get their CORS headers too.
+    app.add_middleware(Edge, max_body_bytes=runtime.settings.api.max_body_bytes)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=runtime.settings.api.cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=_EXPOSED_HEADERS,
+        max_age=600,
+    )
+    return app

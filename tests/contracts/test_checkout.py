@@ -39,8 +39,8 @@ def test_the_development_lock_contains_the_runtime_lock() -> None:
 
 
 def test_readme_sets_up_with_two_commands() -> None:
-    section = re.search(r"^## Set-up\n(.*?)(?=^## |\Z)", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert section, "README.md has no section `## Set-up`"
+    section = re.search(r"^## Start\n(.*?)(?=^## |\Z)", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert section, "README.md has no section `## Start`"
 
     commands = [
         line.split("#")[0].strip().removeprefix("$ ")

@@ -1,6 +1,7 @@
 """Nothing can be configured that nothing reads, and everything that can be is explained in .env.example."""
 
 import ast
+import json
 import re
 
 from perdure.settings import Settings
@@ -45,6 +46,10 @@ def test_the_example_taken_as_it_is_changes_nothing() -> None:
 def _default(path: tuple[str, ...]) -> str:
     owner = Settings if len(path) == 1 else type_of_section[path[0]]
     default: object = owner.model_fields[path[-1]].default
-    if default is None:
-        return ""
-    return str(default).lower() if isinstance(default, bool) else str(default)
+    match default:
+        case None:
+            return ""
+        case bool() | list():
+            return json.dumps(default, separators=(",", ":"))
+        case _:
+            return str(default)

@@ -1,7 +1,7 @@
 """Heartbeats in the background: cancellation reaches an activity by no other way, and a dead worker is noticed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from temporalio import activity
@@ -11,7 +11,7 @@ INTERVAL_SECONDS = 0.5
 
 
 @asynccontextmanager
-async def heartbeating() -> AsyncIterator[None]:
+async def heartbeating() -> AsyncGenerator[None]:
     """Beat until the block is left."""
     beating = asyncio.create_task(_beat())
     try:

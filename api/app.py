@@ -8,7 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from api import openapi, problems
 from api.auth import Authenticator
 from api.edge import Edge
-from api.routes import agents, auth, flows, health
+from api.routes import agents, auth, chat, events, executions, flows, health
 from perdure.bootstrap import Runtime
 
 _DESCRIPTION = """
@@ -31,9 +31,10 @@ def create_app(runtime: Runtime) -> FastAPI:
         swagger_ui_parameters={"persistAuthorization": True},
     )
     app.state.runtime = runtime
-    app.state.authenticator = Authenticator(runtime)
+    app.state.reader = runtime.engine.execution_options(isolation_level="AUTOCOMMIT")
+    app.state.authenticator = Authenticator(runtime.settings, app.state.reader)
     app.state.login_desk = auth.LoginDesk()
-    for room in (health, auth, flows, agents, problems):
+    for room in (health, auth, flows, agents, executions, chat, events, problems):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)

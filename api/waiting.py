@@ -1,36 +1,23 @@
 """Waiting for the end of a run without asking again and again: the live channel says when it is recorded."""
 
-from typing import Annotated
 from uuid import UUID
-
-from fastapi import Depends, Request
 
 from perdure.bootstrap import Runtime
 from perdure.domain.executions import Execution
 from perdure.executions import StartRequest, cancel_execution, get_execution, start_execution
-from perdure.live import LiveReader
 
 CANCEL_WAIT_SECONDS = 2.0
 
 
-def _live(request: Request) -> LiveReader:
-    reader: LiveReader = request.app.state.live
-    return reader
-
-
-LiveDep = Annotated[LiveReader, Depends(_live)]
-"""This process's reader of the live channel."""
-
-
 async def start_and_wait(
-    runtime: Runtime, live: LiveReader, request: StartRequest, *, seconds: float | None
+    runtime: Runtime, request: StartRequest, *, seconds: float | None
 ) -> Execution:
     """Start a run and return it as it is when it ends, or after so many seconds; at once with None or 0."""
     execution_id = request.execution_id
     if not seconds:
         return await start_execution(runtime, request, execution_id=execution_id)
     # Watched before it starts, so that no end is missed.
-    async with live.ending(execution_id) as ending:
+    async with runtime.live.ending(execution_id) as ending:
         execution = await start_execution(runtime, request, execution_id=execution_id)
         if execution.status.is_final:
             return execution
@@ -38,9 +25,9 @@ async def start_and_wait(
     return await get_execution(runtime, execution_id, user_id=request.user_id)
 
 
-async def cancel_and_wait(runtime: Runtime, live: LiveReader, execution_id: UUID, *, user_id: int) -> Execution:
+async def cancel_and_wait(runtime: Runtime, execution_id: UUID, *, user_id: int) -> Execution:
     """Cancel a run and return it as it is when it has stopped, or after two seconds."""
-    async with live.ending(execution_id) as ending:
+    async with runtime.live.ending(execution_id) as ending:
         await cancel_execution(runtime, execution_id, user_id=user_id)
         await ending.wait(CANCEL_WAIT_SECONDS)
     return await get_execution(runtime, execution_id, user_id=user_id)

@@ -1,6 +1,6 @@
 """The one place that names concrete parts: what a process of this product runs on, opened and closed together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from perdure.embedded.endpoints import Endpoints
+from perdure.live import LiveReader
 from perdure.settings import Settings
 from perdure.storage.engine import Sessions, make_engine, make_sessions
 from perdure.temporal.client import connect
@@ -22,10 +23,12 @@ class Runtime:
     engine: AsyncEngine
     sessions: Sessions
     client: Client
+    live: LiveReader
+    """What workers say between two recorded events; it connects when somebody listens."""
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Runtime]:
+async def open_runtime(settings: Settings, endpoints: Endpoints) -> AsyncGenerator[Runtime]:
     """Connect to Temporal and make the pool; close the pool at the end.
 
     Raises SetupError when Temporal does not answer at the configured address.
@@ -34,6 +37,9 @@ async def open_runtime(settings: Settings, endpoints: Endpoints) -> AsyncIterato
     sessions = make_sessions(engine)
     try:
         client = await connect(settings.temporal, endpoints.temporal_address, sessions)
-        yield Runtime(settings=settings, endpoints=endpoints, engine=engine, sessions=sessions, client=client)
+        async with LiveReader(endpoints.database_url) as live:
+            yield Runtime(
+                settings=settings, endpoints=endpoints, engine=engine, sessions=sessions, client=client, live=live
+            )
     finally:
         await engine.dispose()

@@ -3,10 +3,8 @@
 from typing import Literal
 from uuid import UUID
 
-from temporalio.service import RPCError
-
 from perdure.bootstrap import Runtime
-from perdure.domain.errors import NotFoundError, UnavailableError
+from perdure.domain.errors import NotFoundError
 from perdure.domain.events import AggregateType, Event
 from perdure.storage.events import read_flow_events
 from perdure.storage.executions import owns_execution
@@ -23,7 +21,7 @@ async def read_events(
 ) -> list[Event]:
     """All events of one aggregate of this user's, in order.
 
-    Raises NotFoundError when there is none of that type, or it is not theirs; UnavailableError when Temporal is away.
+    Raises NotFoundError when there is none of that type, or it is not theirs.
     """
     if aggregate_type in {None, "Workflow", "Flow"}:
         async with runtime.sessions() as session:
@@ -39,11 +37,7 @@ async def read_events(
 
 
 async def _execution_events(runtime: Runtime, execution_id: UUID, user_id: int) -> list[Event]:
-    try:
-        history = await read_run(runtime.client, execution_id)
-    except RPCError as error:
-        msg = "Temporal does not answer: try again in a moment."
-        raise UnavailableError(msg, retry_after=2) from error
+    history = await read_run(runtime.client, execution_id)
     if history is None:
         msg = "Temporal no longer keeps the history of this execution: its retention period is over."
         raise NotFoundError(msg)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.bootstrap import Runtime
-from perdure.domain.errors import ConflictError, FieldProblem, UnavailableError, UnprocessableError
+from perdure.domain.errors import ConflictError, FieldProblem, UnprocessableError
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.domain.flows import Agentflow, Chatflow, FlowType
 from perdure.domain.generation import ModelRef
@@ -56,7 +56,7 @@ async def start_execution(runtime: Runtime, request: StartRequest, *, execution_
     """Start the run and list it, in one transaction: neither exists without the other once this returns.
 
     Raises ConflictError for a flow that cannot run as it is and for a key that came with another request,
-    UnprocessableError for an input that the flow cannot use, UnavailableError when Temporal does not answer.
+    UnprocessableError for an input that the flow cannot use, Temporal's RPCError when it does not answer.
     """
     _check_runnable(request.flow)
     session_id = _chat_session(request)
@@ -76,10 +76,7 @@ async def start_execution(runtime: Runtime, request: StartRequest, *, execution_
         )
         if not inserted:
             return await _first_of_key(session, request)
-        try:
-            await start_run(runtime.client, run)
-        except RPCError as error:
-            raise _unavailable() from error
+        await start_run(runtime.client, run)
         await note_start(session, header)
     return Execution(
         **header.model_dump(exclude={"execution_id"}), id=execution_id, status=ExecutionStatus.RUNNING
@@ -95,13 +92,10 @@ async def get_execution(runtime: Runtime, execution_id: UUID, *, user_id: int) -
         execution = await read_execution(session, execution_id, user_id=user_id)
     if execution.status.is_final:
         return execution
-    try:
-        live = await _as_it_runs(runtime, execution)
-        if live is not None:
-            return live
-        await settle_from_history(runtime.client, runtime.sessions, execution_id)
-    except RPCError as error:
-        raise _unavailable() from error
+    live = await _as_it_runs(runtime, execution)
+    if live is not None:
+        return live
+    await settle_from_history(runtime.client, runtime.sessions, execution_id)
     async with runtime.sessions() as session:
         return await read_execution(session, execution_id, user_id=user_id)
 
@@ -114,7 +108,7 @@ async def cancel_execution(runtime: Runtime, execution_id: UUID, *, user_id: int
             await run_handle(runtime.client, execution_id).cancel()
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
-                raise _unavailable() from error
+                raise
         else:
             return execution
         # It ended between our look and our call.
@@ -220,10 +214,6 @@ MAX_SESSION_ID = 255
 
 def _invalid(field: str, problem: str) -> UnprocessableError:
     return UnprocessableError(problem, errors=[FieldProblem(loc=["body", "input_data", field], msg=problem)])
-
-
-def _unavailable() -> UnavailableError:
-    return UnavailableError("Temporal does not answer: try again in a moment.", retry_after=2)
 
 
 def _run_input(

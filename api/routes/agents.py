@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from api import examples
 from api.bodies import StrictJsonRoute
 from api.conditional import IfMatch
-from api.deps import Caller, OriginDep, RuntimeDep, reading
+from api.deps import Caller, OriginDep, ReaderDep, RuntimeDep
 from api.problems import problems
 from api.routes.flows import PREFIX, IfMatchDep, answers_with, body_of, flow_answer
 from perdure.bootstrap import Runtime
@@ -46,9 +46,9 @@ async def _change(
     operation_id="getExecutionPlan",
     responses={200: {"content": {"application/json": {"example": examples.PLAN}}}, **problems(401, 404, 503)},
 )
-async def get_execution_plan(flow_id: UUID, caller: Caller, runtime: RuntimeDep) -> ExecutionPlan:
+async def get_execution_plan(flow_id: UUID, caller: Caller, reader: ReaderDep) -> ExecutionPlan:
     """Say the stages that the agents would run in, without running them."""
-    async with reading(runtime) as connection:
+    async with reader.connect() as connection:
         flow = await flows.get_flow(connection, flow_id, user_id=caller.id, flow_type=FlowType.AGENTFLOW)
     return plan(_team(flow))
 

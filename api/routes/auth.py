@@ -10,7 +10,7 @@ from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.bodies import StrictJsonRoute
-from api.deps import AuthenticatorDep, Caller, OriginDep, RuntimeDep, reading
+from api.deps import AuthenticatorDep, Caller, OriginDep, ReaderDep, RuntimeDep
 from api.login_guard import LoginGuard
 from api.problems import problems
 from perdure.auth import Passwords, TokenKind, Tokens, new_api_key
@@ -92,7 +92,7 @@ class LoginDesk:
             return await asyncio.to_thread(self._passwords.verify, password_hash, password)
 
 
-def _desk(request: Request) -> LoginDesk:
+async def _desk(request: Request) -> LoginDesk:
     desk: LoginDesk = request.app.state.login_desk
     return desk
 
@@ -118,7 +118,7 @@ async def login(
     request: Request,
     response: Response,
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
-    runtime: RuntimeDep,
+    reader: ReaderDep,
     authenticator: AuthenticatorDep,
     desk: Annotated[LoginDesk, Depends(_desk)],
 ) -> TokenPair:
@@ -127,7 +127,7 @@ async def login(
         raise BadRequestError("The user name holds a NUL character: take it out.")
     address = request.client.host if request.client else "unknown"
     desk.guard.begin(form.username, address)
-    async with reading(runtime) as connection:
+    async with reader.connect() as connection:
         found = await users.find_login(connection, form.username)
     user, password_hash = found or (None, None)
     known = await desk.verify(password_hash, form.password)
@@ -167,9 +167,9 @@ async def create_api_key(body: NewApiKey, response: Response, origin: OriginDep,
 
 
 @router.get("/api-keys", operation_id="listApiKeys", responses=problems(401, 503))
-async def list_api_keys(caller: Caller, runtime: RuntimeDep) -> ApiKeyList:
+async def list_api_keys(caller: Caller, reader: ReaderDep) -> ApiKeyList:
     """List the caller's keys, newest first; the keys themselves are not kept."""
-    async with reading(runtime) as connection:
+    async with reader.connect() as connection:
         keys = await users.list_api_keys(connection, caller.id)
     return ApiKeyList(api_keys=keys, total=len(keys))
 

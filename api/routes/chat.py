@@ -5,9 +5,10 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import JsonValue
 
+from api.bodies import StrictJsonRoute
 from api.deps import Caller, RuntimeDep
 from api.problems import problems
-from api.waiting import LiveDep, start_and_wait
+from api.waiting import start_and_wait
 from perdure.bootstrap import Runtime
 from perdure.domain.chats import ChatAnswer, ChatRequest, ChatUsage
 from perdure.domain.executions import Execution
@@ -16,7 +17,7 @@ from perdure.executions import StartRequest
 from perdure.storage.chats import count_messages
 from perdure.storage.flows import get_flow
 
-router = APIRouter(prefix="/api/agent-builder/chatflow", tags=["chat"])
+router = APIRouter(prefix="/api/agent-builder/chatflow", tags=["chat"], route_class=StrictJsonRoute)
 
 TURN_SECONDS = 24 * 3600.0
 """A turn is waited for as long as the caller stays; its own limits end it earlier."""
@@ -25,7 +26,7 @@ TURN_SECONDS = 24 * 3600.0
 @router.post(
     "/workflows/{flow_id}/chat", operation_id="chat", responses=problems(400, 401, 404, 409, 413, 422, 503)
 )
-async def chat(flow_id: UUID, body: ChatRequest, caller: Caller, runtime: RuntimeDep, live: LiveDep) -> ChatAnswer:
+async def chat(flow_id: UUID, body: ChatRequest, caller: Caller, runtime: RuntimeDep) -> ChatAnswer:
     """Send one message and wait for the answer. Hanging up does not stop the turn: it is an execution like any other.
 
     A turn that fails is a 200 with `success` false and the reason in `error_message`.
@@ -36,7 +37,7 @@ async def chat(flow_id: UUID, body: ChatRequest, caller: Caller, runtime: Runtim
     if body.session_id is not None:
         input_data["session_id"] = body.session_id
     request = StartRequest(flow=flow, user_id=caller.id, input_data=input_data)
-    execution = await start_and_wait(runtime, live, request, seconds=TURN_SECONDS)
+    execution = await start_and_wait(runtime, request, seconds=TURN_SECONDS)
     return await _answer(runtime, execution)
 
 

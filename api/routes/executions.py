@@ -6,9 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from api.bodies import StrictJsonRoute
 from api.deps import Caller, RuntimeDep
 from api.problems import problems
-from api.waiting import LiveDep, cancel_and_wait, start_and_wait
+from api.waiting import cancel_and_wait, start_and_wait
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.domain.flows import FlowType
 from perdure.executions import StartRequest, get_execution
@@ -16,7 +17,7 @@ from perdure.storage.executions import ExecutionFilter, list_executions
 from perdure.storage.flows import get_flow
 
 PREFIX = "/api/agent-builder"
-router = APIRouter(prefix=PREFIX, tags=["executions"])
+router = APIRouter(prefix=PREFIX, tags=["executions"], route_class=StrictJsonRoute)
 
 Wait = Annotated[
     float | None, Query(ge=0, le=60, description="Seconds to wait for the end; what there is then is returned.")
@@ -59,7 +60,6 @@ async def execute_flow(
     body: ExecuteRequest,
     caller: Caller,
     runtime: RuntimeDep,
-    live: LiveDep,
     response: Response,
     wait: Wait = None,
     idempotency_key: IdempotencyKey = None,
@@ -70,7 +70,7 @@ async def execute_flow(
     request = StartRequest(
         flow=flow, user_id=caller.id, input_data=body.input_data, idempotency_key=idempotency_key
     )
-    execution = await start_and_wait(runtime, live, request, seconds=wait)
+    execution = await start_and_wait(runtime, request, seconds=wait)
     response.headers["Location"] = f"{PREFIX}/executions/{execution.id}"
     return execution
 
@@ -83,7 +83,6 @@ async def execute_agentflow(
     body: dict[str, JsonValue],
     caller: Caller,
     runtime: RuntimeDep,
-    live: LiveDep,
     response: Response,
     wait: Wait = None,
     idempotency_key: IdempotencyKey = None,
@@ -92,7 +91,7 @@ async def execute_agentflow(
     async with runtime.sessions() as session:
         flow = await get_flow(session, flow_id, user_id=caller.id, flow_type=FlowType.AGENTFLOW)
     request = StartRequest(flow=flow, user_id=caller.id, input_data=body, idempotency_key=idempotency_key)
-    execution = await start_and_wait(runtime, live, request, seconds=wait)
+    execution = await start_and_wait(runtime, request, seconds=wait)
     response.headers["Location"] = f"{PREFIX}/executions/{execution.id}"
     return execution
 
@@ -140,9 +139,9 @@ async def read_one(execution_id: UUID, caller: Caller, runtime: RuntimeDep) -> E
 @router.post(
     "/executions/{execution_id}/cancel", operation_id="cancelExecution", responses=problems(401, 404, 409, 422, 503)
 )
-async def cancel(execution_id: UUID, caller: Caller, runtime: RuntimeDep, live: LiveDep) -> Execution:
+async def cancel(execution_id: UUID, caller: Caller, runtime: RuntimeDep) -> Execution:
     """Stop a run: its model call is closed and it ends as `cancelled`, usually within a second.
 
     The answer shows the run as it is after that, or as it is after two seconds.
     """
-    return await cancel_and_wait(runtime, live, execution_id, user_id=caller.id)
+    return await cancel_and_wait(runtime, execution_id, user_id=caller.id)

@@ -6,11 +6,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, JsonValue
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import examples
 from api.bodies import StrictJsonRoute
 from api.conditional import IfMatch, json_answer
-from api.deps import Caller, OriginDep, RuntimeDep, reading
+from api.deps import Caller, OriginDep, ReaderDep, RuntimeDep
 from api.problems import problems
 from perdure.bootstrap import Runtime
 from perdure.domain.flow_edits import overlay
@@ -136,8 +137,8 @@ async def create_chatflow(
     return await _create(request, runtime, origin, body)
 
 
-async def _page(request: Request, runtime: Runtime, caller: User, query: FlowQuery) -> Response:
-    async with reading(runtime) as connection:
+async def _page(request: Request, reader: AsyncEngine, caller: User, query: FlowQuery) -> Response:
+    async with reader.connect() as connection:
         page = await list_flows(connection, caller.id, query)
     return json_answer(request, page.__pydantic_serializer__.to_json(page))
 
@@ -149,10 +150,10 @@ async def _page(request: Request, runtime: Runtime, caller: User, query: FlowQue
     responses={**answers_with(examples.page(examples.AGENTFLOW), 400, 401, 422, 503), **_NOT_MODIFIED},
 )
 async def list_all(
-    request: Request, query: Annotated[FlowQuery, Query()], caller: Caller, runtime: RuntimeDep
+    request: Request, query: Annotated[FlowQuery, Query()], caller: Caller, reader: ReaderDep
 ) -> Response:
     """List the caller's flows of both kinds, or those that others share, page by page."""
-    return await _page(request, runtime, caller, query)
+    return await _page(request, reader, caller, query)
 
 
 def _add_list(collection: Collection) -> None:
@@ -163,11 +164,11 @@ def _add_list(collection: Collection) -> None:
         responses={**answers_with(examples.page(collection.example), 400, 401, 422, 503), **_NOT_MODIFIED},
     )
     async def list_page(
-        request: Request, query: Annotated[FlowsOfKindQuery, Query()], caller: Caller, runtime: RuntimeDep
+        request: Request, query: Annotated[FlowsOfKindQuery, Query()], caller: Caller, reader: ReaderDep
     ) -> Response:
         """List the caller's flows of one kind, or those that others share, page by page."""
         wanted = FlowQuery.model_validate({**query.model_dump(), "flow_type": collection.flow_type})
-        return await _page(request, runtime, caller, wanted)
+        return await _page(request, reader, caller, wanted)
 
 
 def _add_read(collection: Collection) -> None:
@@ -177,9 +178,9 @@ def _add_read(collection: Collection) -> None:
         response_model=collection.view,
         responses={**answers_with(collection.example, 401, 404, 503), **_NOT_MODIFIED},
     )
-    async def get_one(request: Request, flow_id: UUID, caller: Caller, runtime: RuntimeDep) -> Response:
+    async def get_one(request: Request, flow_id: UUID, caller: Caller, reader: ReaderDep) -> Response:
         """Read one flow: an own one, or a public one."""
-        async with reading(runtime) as connection:
+        async with reader.connect() as connection:
             view = await flows.get_view(connection, flow_id, user_id=caller.id, flow_type=collection.flow_type)
         return flow_answer(request, view)
 

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.service import RPCError
 
 from api.bodies import StrictJsonRoute
-from api.deps import RuntimeDep, reading
+from api.deps import ReaderDep, RuntimeDep
 from api.problems import problems
 from perdure.bootstrap import Runtime
 from perdure.domain.errors import UnavailableError
@@ -42,10 +43,10 @@ async def is_live() -> Live:
 
 
 @router.get("/ready", operation_id="getReadiness", responses=problems(503))
-async def is_ready(runtime: RuntimeDep, response: Response) -> Ready:
+async def is_ready(runtime: RuntimeDep, reader: ReaderDep, response: Response) -> Ready:
     """Ask the database and Temporal, each for 2 s at most; 503 names what does not answer."""
     response.headers["Cache-Control"] = "no-store"
-    answers = await asyncio.gather(_answers(_ask_database(runtime)), _answers(_ask_temporal(runtime)))
+    answers = await asyncio.gather(_answers(_ask_database(reader)), _answers(_ask_temporal(runtime)))
     silent = [name for name, answer in zip(("the database", "Temporal"), answers, strict=True) if not answer]
     if silent:
         verb = "do" if len(silent) > 1 else "does"
@@ -62,8 +63,8 @@ async def _answers(question: Awaitable[None]) -> bool:
     return True
 
 
-async def _ask_database(runtime: Runtime) -> None:
-    async with reading(runtime) as connection:
+async def _ask_database(reader: AsyncEngine) -> None:
+    async with reader.connect() as connection:
         await connection.execute(text("SELECT 1"))
 
 

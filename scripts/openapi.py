@@ -14,6 +14,7 @@ from temporalio.client import Client
 from api.app import create_app
 from perdure.bootstrap import Runtime
 from perdure.embedded.endpoints import Endpoints
+from perdure.live import LiveReader
 from perdure.settings import AuthSettings, Settings
 from perdure.storage.engine import make_engine, make_sessions
 
@@ -30,6 +31,7 @@ async def build_app() -> FastAPI:
         engine=engine,
         sessions=make_sessions(engine),
         client=await Client.connect(_NOWHERE.temporal_address, lazy=True),
+        live=LiveReader(_NOWHERE.database_url),
     )
     return create_app(runtime)
 

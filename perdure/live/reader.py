@@ -81,6 +81,11 @@ class LiveReader:
         self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def watched(self) -> set[UUID]:
+        """The executions that somebody follows or waits for at the moment."""
+        return {*self._subscriptions, *self._endings}
+
     async def subscribe(self, execution_id: UUID, *, ended: bool = False) -> AsyncGenerator[LiveFrame]:
         """Yield an execution's frames from its first one on, as they are written, up to and including `End`.
 

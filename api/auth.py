@@ -6,12 +6,13 @@ from typing import Annotated
 from cachetools import TTLCache
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, OAuth2PasswordBearer
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 
 from perdure.auth import TokenKind, Tokens, is_api_key, key_digest
-from perdure.bootstrap import Runtime
 from perdure.domain.errors import UnauthenticatedError
 from perdure.domain.users import Origin, User
+from perdure.settings import Settings
 from perdure.storage.users import get_user, use_api_key
 
 _REMEMBERED = 10_000
@@ -23,10 +24,9 @@ REMEMBERED_SECONDS = 10
 class Authenticator:
     """Tells who a token belongs to. One per process; it remembers users for some seconds."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self.tokens = Tokens.of(runtime.settings)
-        # Reads need no transaction of their own.
-        self._engine = runtime.engine.execution_options(isolation_level="AUTOCOMMIT")
+    def __init__(self, settings: Settings, reader: AsyncEngine) -> None:
+        self.tokens = Tokens.of(settings)
+        self._reader = reader
         self._users = TTLCache[int, User | None, float](_REMEMBERED, REMEMBERED_SECONDS)
         self._keys = TTLCache[bytes, tuple[User, datetime | None] | None, float](_REMEMBERED, REMEMBERED_SECONDS)
 
@@ -53,7 +53,7 @@ class Authenticator:
             UnauthenticatedError: the token is not valid (any more), or its user is shut out.
         """
         user_id = self.tokens.read(token, TokenKind.REFRESH)
-        async with self._engine.connect() as connection:
+        async with self._reader.connect() as connection:
             user = await get_user(connection, user_id)
         if user is None or not user.is_active:
             raise _refused()
@@ -66,7 +66,7 @@ class Authenticator:
     async def _user_by_id(self, user_id: int) -> User | None:
         if user_id in self._users:
             return self._users[user_id]
-        async with self._engine.connect() as connection:
+        async with self._reader.connect() as connection:
             user = await get_user(connection, user_id)
         self._users[user_id] = user
         return user
@@ -75,7 +75,7 @@ class Authenticator:
         if digest in self._keys:
             found = self._keys[digest]
         else:
-            async with self._engine.connect() as connection:
+            async with self._reader.connect() as connection:
                 found = await use_api_key(connection, digest)
             self._keys[digest] = found
         if found is None:
@@ -88,7 +88,7 @@ def _refused() -> UnauthenticatedError:
     return UnauthenticatedError("The token is not valid: log in again.")
 
 
-def get_authenticator(connection: HTTPConnection) -> Authenticator:
+async def get_authenticator(connection: HTTPConnection) -> Authenticator:
     """Give this process's authenticator."""
     authenticator: Authenticator = connection.app.state.authenticator
     return authenticator
@@ -127,7 +127,7 @@ Caller = Annotated[User, Depends(current_user)]
 """The user who calls; a route that takes it answers 401 without a valid token."""
 
 
-def origin_of(request: Request, caller: Caller) -> Origin:
+async def origin_of(request: Request, caller: Caller) -> Origin:
     """Say who asks, from where and with what, as the events of a change keep it."""
     agent = request.headers.get("user-agent")
     return Origin(

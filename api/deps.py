@@ -1,30 +1,33 @@
-"""What routes ask for: the runtime, the caller, a connection to read with."""
+"""What routes ask for: the runtime, the caller, a connection to read with.
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+Every dependency is a coroutine, even where it awaits nothing: FastAPI sends plain functions through a thread, which
+costs more than they do.
+"""
+
 from typing import Annotated
 
 from fastapi import Depends
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 
 from api.auth import AuthenticatorDep, Caller, OriginDep
 from perdure.bootstrap import Runtime
 
-__all__ = ["AuthenticatorDep", "Caller", "OriginDep", "RuntimeDep", "reading"]
+__all__ = ["AuthenticatorDep", "Caller", "OriginDep", "ReaderDep", "RuntimeDep"]
 
 
-def get_runtime(connection: HTTPConnection) -> Runtime:
+async def get_runtime(connection: HTTPConnection) -> Runtime:
     """Give what this process runs on."""
     runtime: Runtime = connection.app.state.runtime
     return runtime
 
 
+async def get_reader(connection: HTTPConnection) -> AsyncEngine:
+    """Give the pool for statements that only read."""
+    reader: AsyncEngine = connection.app.state.reader
+    return reader
+
+
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
-
-
-@asynccontextmanager
-async def reading(runtime: Runtime) -> AsyncGenerator[AsyncConnection]:
-    """Open a connection for a statement that only reads: it is of one moment by itself and needs no transaction."""
-    async with runtime.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        yield connection
+ReaderDep = Annotated[AsyncEngine, Depends(get_reader)]
+"""The pool without transactions: one statement that only reads is of one moment by itself."""

@@ -64,4 +64,4 @@ def steps_table(runs: Iterable[Execution]) -> Table:
 def _figures(node: NodeExecution) -> tuple[str, str, str]:
     time = "" if node.duration_ms is None else f"{node.duration_ms} ms"
     output = node.output_data or {}
-    return time, *(str(output.get(name) or "") for name in ("input_tokens", "output_tokens"))
+    return time, str(output.get("input_tokens") or ""), str(output.get("output_tokens") or "")

@@ -125,7 +125,7 @@ async def _start(stack: AsyncExitStack, services: Services, announce: Announce) 
         _services=services,
         _servers=servers,
     )
-    await system.run(_until_ready(system.api_url))
+    await system.run(_until_ready(system.api_url, runtime))
     return system
 
 
@@ -135,10 +135,12 @@ async def _serving(runtime: "Runtime") -> AsyncGenerator[tuple[asyncio.Task[None
     import worker
     from api import server
 
+    # With a Temporal of its own, this is the only worker there is.
+    alone = runtime.settings.temporal.address is None
     stop = asyncio.Event()
     servers = (
         asyncio.create_task(server.run(runtime, stop), name="API"),
-        asyncio.create_task(worker.run(runtime, stop), name="worker"),
+        asyncio.create_task(worker.run(runtime, stop, alone=alone), name="worker"),
     )
     try:
         yield servers
@@ -155,17 +157,47 @@ async def _serving(runtime: "Runtime") -> AsyncGenerator[tuple[asyncio.Task[None
                 _log.error("the %s ended with an error", task.get_name(), exc_info=error)
 
 
-async def _until_ready(api_url: str) -> None:
-    """Ask the API until it says that it and what it depends on answer."""
-    async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(f"{api_url}/health/ready") as answer:
-                    if answer.ok:
-                        return
-            except aiohttp.ClientConnectionError:
-                pass
-            await asyncio.sleep(_POLL_SECONDS)
+async def _until_ready(api_url: str, runtime: "Runtime") -> None:
+    """Ask until the API and what it depends on answer, and new runs have a worker."""
+    try:
+        async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
+            while not await _api_is_ready(session, api_url) or not await _worker_is_ready(runtime):  # noqa: ASYNC110
+                # Neither of them can tell: one is asked over HTTP, of the other Temporal knows.
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError as error:
+        folder = DataFolder.at(runtime.settings.data_dir)
+        raise SetupError(
+            f"The API and the worker are not ready after {_READY_SECONDS:.0f} s: see {folder.log('perdure')}."
+        ) from error
+
+
+async def _api_is_ready(session: aiohttp.ClientSession, api_url: str) -> bool:
+    try:
+        async with session.get(f"{api_url}/health/ready") as answer:
+            return answer.ok
+    except aiohttp.ClientConnectionError:
+        return False
+
+
+async def _worker_is_ready(runtime: "Runtime") -> bool:
+    from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentRequest
+    from temporalio.service import RPCError, RPCStatusCode
+
+    from perdure.temporal.deployment import deployment_version
+
+    if not runtime.settings.worker.make_current:
+        return True
+    mine = deployment_version(runtime.settings.worker)
+    try:
+        described = await runtime.client.workflow_service.describe_worker_deployment(
+            DescribeWorkerDeploymentRequest(namespace=runtime.client.namespace, deployment_name=mine.deployment_name)
+        )
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    current = described.worker_deployment_info.routing_config.current_deployment_version
+    return current.build_id == mine.build_id
 
 
 async def _raise_dead_part(services: Services) -> None:

@@ -131,7 +131,9 @@ class LiveWriter:
                     pass  # the frames have been gathered long enough
             self._urgent.clear()
             self._news.clear()
-            while self._waiting:
+            # What comes while this is written is gathered in its turn: a busy worker must not write without pause.
+            upto = self._published
+            while self._written < upto:
                 await self._write_batch()
 
     async def _write_batch(self) -> None:

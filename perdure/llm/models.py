@@ -87,9 +87,10 @@ class Models:
                     pieces.append(text)
                     on_text(text)
             response = stream.get()
-        if response.finish_reason in (None, "error"):
+        finish_reason = response.finish_reason or _unnamed_finish_reason(response)
+        if finish_reason in (None, "error"):
             raise ModelAPIError(model.model_name, "the stream ended without a finish reason")
-        if response.finish_reason == "content_filter":
+        if finish_reason == "content_filter":
             raise ContentFilterError("the answer was withheld")
         counted = response.usage if response.usage.has_values() and not response.usage.unmeasured_requests else None
         return Generation(
@@ -97,7 +98,7 @@ class Models:
             usage=Usage(input_tokens=counted.input_tokens, output_tokens=counted.output_tokens) if counted else None,
             model=request.model,
             cost_usd=cost_usd(request.model, counted, model.base_url),
-            finish_reason=response.finish_reason,
+            finish_reason=finish_reason,
         )
 
     def _local_base_url(self) -> str | None:
@@ -128,6 +129,12 @@ def _not_configured(detail: str, request: GenerationRequest) -> ModelCallError:
     return ModelCallError(
         f"Cannot call {request.model}. {detail}, or choose another model{agent}.", kind="configuration", retryable=False
     )
+
+
+def _unnamed_finish_reason(response: ModelResponse) -> str | None:
+    """The provider's own word where it is none of the usual ones; the answer is whole all the same."""
+    reason: object = (response.provider_details or {}).get("finish_reason")
+    return reason if isinstance(reason, str) else None
 
 
 def _settings(request: GenerationRequest) -> ModelSettings:

@@ -63,6 +63,11 @@ class Authenticator:
         """Let go of a key that was deleted, so that it is refused at once."""
         self._keys.pop(digest, None)
 
+    def forget_users(self) -> None:
+        """Let go of all that is remembered, so that the next call of each asks the database."""
+        self._users.clear()
+        self._keys.clear()
+
     async def _user_by_id(self, user_id: int) -> User | None:
         if user_id in self._users:
             return self._users[user_id]

@@ -79,6 +79,16 @@ def test_every_row_comes_once_and_in_its_writers_order(
         assert [index for name, index in out if name == str(writer)] == list(range(1, last + 1))
 
 
+def test_what_was_heard_before_a_crash_emptied_the_table_is_not_lost() -> None:
+    watcher = Subscription()
+    watcher.add_page([row(1, 1)], None)
+    watcher.add_live(row(1, 2))
+    watcher.read_again()
+    watcher.add_page([], None)
+    watcher.add_live(row(1, 3))
+    assert taken(watcher) == [("1", 1), ("1", 2), ("1", 3)]
+
+
 def test_nothing_comes_after_the_end() -> None:
     watcher = Subscription()
     watcher.add_page([Row(-1, 1, End(status="failed"))], None)

@@ -9,6 +9,7 @@ from perdure.domain.errors import TooManyRequestsError
 
 _REMEMBERED = 50_000
 _REMEMBERED_SECONDS = 900
+_FIRST_WAIT_SECONDS = 4.0
 _LONGEST_WAIT_SECONDS = 300.0
 _TRIES_AT_ACCOUNT = 5
 _TRIES_FROM_ADDRESS = 50
@@ -45,7 +46,7 @@ class LoginGuard:
                 )
         for key, free in keys:
             tries = self._tries.get(key, (0, 0.0))[0] + 1
-            wait = min(2.0 ** (tries - free), _LONGEST_WAIT_SECONDS) if tries >= free else 0.0
+            wait = min(_FIRST_WAIT_SECONDS * 2.0 ** (tries - free), _LONGEST_WAIT_SECONDS) if tries >= free else 0.0
             self._tries[key] = (tries, now + wait)
 
     def succeed(self, email: str, address: str) -> None:

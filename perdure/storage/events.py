@@ -1,27 +1,31 @@
 """The event store of everything but executions: each event is written in the transaction of the change it records."""
 
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Table, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from perdure.domain.events import Event
 from perdure.storage.tables import EventRow, FlowRow
 
+_INSERT = insert(cast("Table", EventRow.__table__))
+
 
 async def append(session: AsyncSession, event: Event) -> None:
     """Add an event at its version. Versions are dense: the caller holds its aggregate's row, or has just made it."""
     await session.execute(
-        insert(EventRow).values(
-            aggregate_type=event.aggregate_type,
-            aggregate_id=event.aggregate_id,
-            version=event.version,
-            event_type=event.event_type,
-            event_data=event.event_data,
-            user_id=event.user_id,
-            event_metadata=event.metadata,
-            timestamp=event.timestamp,
-        )
+        _INSERT,
+        {
+            "aggregate_type": event.aggregate_type,
+            "aggregate_id": event.aggregate_id,
+            "version": event.version,
+            "event_type": event.event_type,
+            "event_data": event.event_data,
+            "user_id": event.user_id,
+            "metadata": event.metadata,
+            "timestamp": event.timestamp,
+        },
     )
 
 
@@ -40,9 +44,7 @@ async def read_flow_events(session: AsyncSession, flow_id: UUID, *, user_id: int
     rows = await session.scalars(
         select(EventRow)
         .join(FlowRow, FlowRow.id == flow_id)
-        .where(
-            EventRow.aggregate_type == "Flow", EventRow.aggregate_id == str(flow_id), FlowRow.user_id == user_id
-        )
+        .where(EventRow.aggregate_type == "Flow", EventRow.aggregate_id == str(flow_id), FlowRow.user_id == user_id)
         .order_by(EventRow.version)
     )
     return [

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy import Executable, Table, bindparam, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from perdure.domain.errors import ForbiddenError, NotFoundError
@@ -46,6 +46,27 @@ VIEW_COLUMNS = (
     FlowActivityRow.last_execution_status,
     FlowActivityRow.last_execution_at,
 )
+_ACTIVITY = ("execution_count", "last_execution_status", "last_execution_at")
+_FLOWS = cast("Table", FlowRow.__table__)
+# Built once: building a statement takes longer than running it.
+_VISIBLE = (
+    select(*VIEW_COLUMNS)
+    .join(FlowActivityRow, FlowActivityRow.flow_id == FlowRow.id)
+    .where(
+        FlowRow.id == bindparam("flow_id"),
+        FlowRow.deleted_at.is_(None),
+        or_(FlowRow.user_id == bindparam("user_id"), FlowRow.is_public),
+    )
+)
+_VISIBLE_OF_KIND = _VISIBLE.where(FlowRow.flow_type == bindparam("flow_type"))
+# By whether the kind is asked for.
+_READ: Mapping[bool, Executable] = {False: _VISIBLE, True: _VISIBLE_OF_KIND}
+_LOCK: Mapping[bool, Executable] = {
+    of_kind: statement.with_for_update(of=FlowRow)
+    for of_kind, statement in ((False, _VISIBLE), (True, _VISIBLE_OF_KIND))
+}
+_INSERT = insert(_FLOWS)
+_UPDATE = update(_FLOWS).where(_FLOWS.c.id == bindparam("flow_id"))
 _SHARED_FIELDS = frozenset(FlowFields.model_fields) | {"flow_type"}
 
 FlowEdit = Callable[[Agentflow | Chatflow], FlowCreate]
@@ -70,11 +91,7 @@ async def get_view(
     Raises:
         NotFoundError: there is none, or not of this kind, or not for this user.
     """
-    found = await connection.execute(
-        select(*VIEW_COLUMNS)
-        .join(FlowActivityRow, FlowActivityRow.flow_id == FlowRow.id)
-        .where(*_visible(user_id, flow_id, flow_type))
-    )
+    found = await connection.execute(_READ[flow_type is not None], _parameters(flow_id, user_id, flow_type))
     row = found.mappings().one_or_none()
     if row is None:
         raise _not_found()
@@ -96,14 +113,12 @@ async def get_flow(
 async def create(session: AsyncSession, origin: Origin, fields: FlowCreate) -> AgentflowView | ChatflowView:
     """Keep a new flow of the caller's at version 1."""
     now = datetime.now(UTC)
-    kept = _kept(fields, flow_id=uuid4(), user_id=origin.user_id, version=1, created_at=now, updated_at=now)
-    await session.execute(
-        insert(FlowRow).values(
-            id=kept.id, user_id=kept.user_id, version=1, created_at=now, updated_at=now, **_columns(fields)
-        )
-    )
-    await append(session, _event("FlowCreated", kept, origin, changed=sorted(settable_fields(fields))))
-    return flow_view_adapter.validate_python(kept.model_dump())
+    identity = {"id": uuid4(), "user_id": origin.user_id, "version": 1, "created_at": now, "updated_at": now}
+    view = flow_view_adapter.validate_python({**fields.model_dump(), **identity})
+    values = settable_fields(fields)
+    await session.execute(_INSERT, {**identity, **_columns(values)})
+    await append(session, _event("FlowCreated", view, origin, changed=sorted(values)))
+    return view
 
 
 async def change(
@@ -130,30 +145,11 @@ async def change(
     changed = sorted(name for name, value in after.items() if value != before[name])
     if not changed:
         return view
-    now = max(datetime.now(UTC), view.updated_at)
-    kept = _kept(
-        fields,
-        flow_id=view.id,
-        user_id=view.user_id,
-        version=view.version + 1,
-        created_at=view.created_at,
-        updated_at=now,
-    )
-    await session.execute(
-        update(FlowRow)
-        .where(FlowRow.id == flow_id)
-        .values(version=kept.version, updated_at=now, **_columns(fields))
-        .execution_options(synchronize_session=False)
-    )
-    await append(session, _event("FlowUpdated", kept, origin, changed=changed))
-    return flow_view_adapter.validate_python(
-        {
-            **kept.model_dump(),
-            "execution_count": view.execution_count,
-            "last_execution_status": view.last_execution_status,
-            "last_execution_at": view.last_execution_at,
-        }
-    )
+    following = {"version": view.version + 1, "updated_at": max(datetime.now(UTC), view.updated_at)}
+    changed_view = flow_view_adapter.validate_python({**view.model_dump(), **fields.model_dump(), **following})
+    await session.execute(_UPDATE, {"flow_id": flow_id, **following, **_columns(after)})
+    await append(session, _event("FlowUpdated", changed_view, origin, changed=changed))
+    return changed_view
 
 
 async def delete(
@@ -169,37 +165,21 @@ async def delete(
     view = await _locked(session, origin.user_id, flow_id, flow_type)
     check(view.version)
     now = max(datetime.now(UTC), view.updated_at)
-    kept = _without_activity(view).model_copy(update={"version": view.version + 1, "updated_at": now})
-    await session.execute(
-        update(FlowRow)
-        .where(FlowRow.id == flow_id)
-        .values(version=kept.version, updated_at=now, deleted_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    await append(session, _event("FlowDeleted", kept, origin, changed=[]))
+    following = {"version": view.version + 1, "updated_at": now}
+    await session.execute(_UPDATE, {"flow_id": flow_id, **following, "deleted_at": now})
+    await append(session, _event("FlowDeleted", view.model_copy(update=following), origin, changed=[]))
 
 
-def _visible(user_id: int, flow_id: UUID, flow_type: FlowType | None) -> list[ColumnElement[bool]]:
-    conditions = [
-        FlowRow.id == flow_id,
-        FlowRow.deleted_at.is_(None),
-        or_(FlowRow.user_id == user_id, FlowRow.is_public),
-    ]
-    if flow_type is not None:
-        conditions.append(FlowRow.flow_type == flow_type.value)
-    return conditions
+def _parameters(flow_id: UUID, user_id: int, flow_type: FlowType | None) -> dict[str, Any]:
+    parameters: dict[str, Any] = {"flow_id": flow_id, "user_id": user_id}
+    return parameters if flow_type is None else {**parameters, "flow_type": flow_type.value}
 
 
 async def _locked(
     session: AsyncSession, user_id: int, flow_id: UUID, flow_type: FlowType | None
 ) -> AgentflowView | ChatflowView:
     """Read a flow and hold its row, so that changes at the same time follow one another."""
-    found = await session.execute(
-        select(*VIEW_COLUMNS)
-        .join(FlowActivityRow, FlowActivityRow.flow_id == FlowRow.id)
-        .where(*_visible(user_id, flow_id, flow_type))
-        .with_for_update(of=FlowRow)
-    )
+    found = await session.execute(_LOCK[flow_type is not None], _parameters(flow_id, user_id, flow_type))
     row = found.mappings().one_or_none()
     if row is None:
         raise _not_found()
@@ -214,41 +194,24 @@ def _not_found() -> NotFoundError:
 
 
 def _without_activity(view: AgentflowView | ChatflowView) -> Agentflow | Chatflow:
-    return flow_adapter.validate_python(
-        view.model_dump(exclude={"execution_count", "last_execution_status", "last_execution_at"})
-    )
+    return flow_adapter.validate_python(view.model_dump(exclude=set(_ACTIVITY)))
 
 
-def _kept(
-    fields: FlowCreate, *, flow_id: UUID, user_id: int, version: int, created_at: datetime, updated_at: datetime
-) -> Agentflow | Chatflow:
-    return flow_adapter.validate_python(
-        {
-            **fields.model_dump(),
-            "id": flow_id,
-            "user_id": user_id,
-            "version": version,
-            "created_at": created_at,
-            "updated_at": updated_at,
-        }
-    )
-
-
-def _columns(fields: FlowCreate) -> dict[str, Any]:
+def _columns(fields: Mapping[str, JsonValue]) -> dict[str, Any]:
     """Split a flow's fields into its columns; `definition` holds what only its kind has."""
-    values: dict[str, Any] = settable_fields(fields)
-    columns = {name: values.pop(name) for name in _SHARED_FIELDS}
-    return {**columns, "definition": values}
+    definition = {name: value for name, value in fields.items() if name not in _SHARED_FIELDS}
+    return {**{name: fields[name] for name in _SHARED_FIELDS}, "definition": definition}
 
 
-def _event(event_type: str, flow: Agentflow | Chatflow, origin: Origin, *, changed: list[str]) -> Event:
+def _event(event_type: str, view: AgentflowView | ChatflowView, origin: Origin, *, changed: list[str]) -> Event:
+    flow = view.model_dump(mode="json", exclude=set(_ACTIVITY))
     return Event(
-        aggregate_id=str(flow.id),
+        aggregate_id=str(view.id),
         aggregate_type="Flow",
         event_type=event_type,
-        event_data={"flow": flow.model_dump(mode="json"), "changed": list[JsonValue](changed)},
+        event_data={"flow": flow, "changed": list[JsonValue](changed)},
         user_id=origin.user_id,
         metadata=origin.metadata,
-        timestamp=flow.updated_at,
-        version=flow.version,
+        timestamp=view.updated_at,
+        version=view.version,
     )

@@ -6,13 +6,14 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from perdure.domain.runs import StepFailure
-from perdure.llm.failures import ModelCallError
+from perdure.domain.text import storable
+from perdure.llm import ModelCallError
 
 
 def as_application_error(error: ModelCallError) -> ApplicationError:
     """Keep the provider's own advice: whether to retry, and after how long."""
     return ApplicationError(
-        error.detail,
+        storable(error.detail),
         StepFailure(attempt=activity.info().attempt, kind=error.kind),
         type="ModelCallFailed",
         non_retryable=not error.retryable,

@@ -9,8 +9,8 @@ from activities.failures import as_application_error
 from activities.heartbeat import heartbeating
 from perdure.domain.generation import Generation, GenerationRequest, PromptMessage
 from perdure.domain.runs import GenerateInput, GenerateResult, StepRef
-from perdure.live import LiveWriter, StepStarted, Token
-from perdure.live.frames import AttemptFailed
+from perdure.domain.text import storable
+from perdure.live import AttemptFailed, LiveWriter, StepStarted, Token
 from perdure.llm import ModelCallError, Models
 from perdure.memory import buffer
 from perdure.orchestration.prompts import with_context
@@ -54,7 +54,7 @@ class GenerateActivities:
                 generation = await self._models.generate(request, on_text=stream.add)
             except ModelCallError as error:
                 self._live.publish(
-                    step.execution_id, AttemptFailed(node_id=step.node_id, attempt=info.attempt, error=error.detail)
+                    step.execution_id, AttemptFailed(node_id=step.node_id, attempt=info.attempt, error=storable(error.detail))
                 )
                 raise as_application_error(error) from error
             result = _result(generation, ref, info.attempt, started_at)
@@ -114,7 +114,7 @@ def _run_id(run_id: str | None) -> str:
 
 def _result(generation: Generation, ref: StepRef, attempt: int, started_at: datetime) -> GenerateResult:
     return GenerateResult(
-        text=generation.text,
+        text=storable(generation.text),
         model=generation.model,
         usage=generation.usage,
         cost_usd=generation.cost_usd,

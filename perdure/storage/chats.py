@@ -1,5 +1,6 @@
 """Conversations: sessions and their messages."""
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -40,7 +41,7 @@ async def read_messages(session: AsyncSession, conversation: ConversationRef, *,
     return [PromptMessage.model_validate({"role": role, "content": content}) for role, content in reversed(rows.all())]
 
 
-async def write_turn(session: AsyncSession, header: RunHeader, turn: Turn) -> None:
+async def write_turn(session: AsyncSession, header: RunHeader, turn: Turn, *, answered_at: datetime) -> None:
     """Append the two messages of a turn. Whoever settles the run makes sure that this happens once."""
     if header.session_id is None:
         msg = "A turn belongs to a session."
@@ -58,9 +59,11 @@ async def write_turn(session: AsyncSession, header: RunHeader, turn: Turn) -> No
                 "role": role,
                 "content": content,
                 "execution_id": header.execution_id,
-                "created_at": func.now(),
+                "created_at": said_at,
             }
-            for position, (role, content) in enumerate((("user", turn.message), ("assistant", turn.answer)))
+            for position, (role, content, said_at) in enumerate(
+                (("user", turn.message, header.started_at), ("assistant", turn.answer, answered_at))
+            )
         ],
     )
 

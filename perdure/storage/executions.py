@@ -104,7 +104,7 @@ async def settle(session: AsyncSession, ending: RunEnding) -> bool:
         .values(last_execution_status=ending.status.value)
     )
     if ending.turn is not None:
-        await write_turn(session, header, ending.turn)
+        await write_turn(session, header, ending.turn, answered_at=ending.completed_at)
     return True
 
 

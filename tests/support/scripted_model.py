@@ -7,6 +7,7 @@ With nothing scripted it answers at once with a few words that name a hash of th
 
 import argparse
 import asyncio
+import io
 import signal
 import sys
 from contextlib import suppress
@@ -72,7 +73,7 @@ class ScriptedModel:
     async def script(self, *behaviours: Behaviour) -> None:
         """Append behaviours; earlier ones are tried first."""
         content = BEHAVIOURS.dump_json(list(behaviours))
-        async with self._session.post("/script", data=content) as response:
+        async with self._session.post("/script", data=io.BytesIO(content)) as response:
             response.raise_for_status()
 
     async def reset(self) -> None:

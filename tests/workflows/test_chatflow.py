@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from perdure.domain.executions import ExecutionStatus
 from perdure.executions import cancel_execution
+from perdure.temporal.settling import settle_from_history
 from perdure.storage.tables import ChatMessageRow, ChatSessionRow
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour, RecordedRequest
@@ -80,7 +81,12 @@ async def test_a_missing_knowledge_base_is_a_clear_failure(lab: Lab) -> None:
 
 async def test_a_turn_settled_twice_is_written_once(lab: Lab) -> None:
     execution = await lab.run(await lab.chatflow(), message="Hi", session_id="s")
-    from perdure.temporal.settling import settle_from_history  # noqa: PLC0415 - only here
-
     await settle_from_history(lab.runtime.client, lab.runtime.sessions, execution.id)
     assert len(await kept(lab, "s")) == 2
+
+
+async def test_what_no_database_can_keep_is_taken_out_of_an_answer(lab: Lab) -> None:
+    await lab.model.script(Behaviour(text="be\u0000fore"))
+    execution = await lab.run(await lab.chatflow(), message="Hi", session_id="s")
+    assert execution.status is ExecutionStatus.COMPLETED
+    assert await kept(lab, "s") == [("user", "Hi"), ("assistant", "before")]

@@ -12,11 +12,11 @@ from perdure.domain.flows import READ_ONLY_FIELDS, AgentflowCreate, ChatflowCrea
 from perdure.domain.teams import Agent
 
 _REF = "#/components/schemas/{model}"
-# Bodies in which any field may be left out, and the models that the result must satisfy.
-_PARTIAL: dict[str, tuple[type[BaseModel], ...]] = {
-    "AgentflowUpdate": (AgentflowCreate,),
-    "ChatflowUpdate": (ChatflowCreate,),
-    "AgentUpdate": (Agent,),
+# Bodies in which any field may be left out: the model that the result must satisfy, and what is ignored when sent.
+_PARTIAL: dict[str, tuple[type[BaseModel], frozenset[str]]] = {
+    "AgentflowUpdate": (AgentflowCreate, READ_ONLY_FIELDS),
+    "ChatflowUpdate": (ChatflowCreate, READ_ONLY_FIELDS),
+    "AgentUpdate": (Agent, frozenset({"id"})),
 }
 
 
@@ -39,8 +39,8 @@ def _build(app: FastAPI) -> dict[str, Any]:
     definitions: dict[str, Any] = extra["$defs"]
     for name, schema in definitions.items():
         schemas.setdefault(name, schema)
-    for name, models in _PARTIAL.items():
-        schemas[name] = _partial(name, definitions[models[0].__name__])
+    for name, (model, ignored) in _PARTIAL.items():
+        schemas[name] = _partial(name, definitions[model.__name__], ignored)
     schemas["AgentCreate"] = {**definitions[Agent.__name__], "title": "AgentCreate"}
     schemas["FlowUpdate"] = {
         "title": "FlowUpdate",
@@ -50,24 +50,33 @@ def _build(app: FastAPI) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     _drop_422_of_fastapi(built)
+    _keep_references_alone(built)
     built["components"]["schemas"] = dict(sorted(schemas.items()))
     return built
 
 
-def _partial(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _partial(name: str, schema: dict[str, Any], ignored: frozenset[str]) -> dict[str, Any]:
     properties = {
         field: {key: value for key, value in of_field.items() if key != "default"}
         for field, of_field in schema["properties"].items()
     }
-    description = f"Any of the fields; those left out stay. Ignored when sent: {', '.join(sorted(READ_ONLY_FIELDS))}."
+    properties |= {field: {"readOnly": True, "description": "Ignored when sent."} for field in sorted(ignored)}
     return {
         "title": name,
         "type": "object",
-        "description": description,
+        "description": "Any of the fields; those left out stay.",
         "properties": properties,
         "additionalProperties": False,
-        "minProperties": 0,
     }
+
+
+def _keep_references_alone(built: dict[str, Any]) -> None:
+    """Undo FastAPI's merge of a schema that a route names with the one it found itself."""
+    for operations in built["paths"].values():
+        for operation in operations.values():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                if "$ref" in content["schema"]:
+                    content["schema"] = {"$ref": content["schema"]["$ref"]}
 
 
 def _drop_422_of_fastapi(built: dict[str, Any]) -> None:

@@ -171,7 +171,7 @@ class Passwords:
 
 
 def new_api_key() -> NewKey:
-    """Make a key of 256 random bits. Why its SHA-256 is enough: docs/decisions/0002-api-keys-sha256.md."""
+    """Make a key of 256 random bits. Why its SHA-256 is enough: docs/decisions/0005-api-keys-by-sha256.md."""
     key = f"{_KEY_PREFIX}{secrets.token_urlsafe(32)}"
     return NewKey(key=key, prefix=key[:_SHOWN_LETTERS], digest=key_digest(key))
 

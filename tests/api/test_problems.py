@@ -9,12 +9,15 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.app import create_app
+from api.bodies import StrictJsonRoute
 from api.problems import KINDS, type_of
 from perdure.bootstrap import Runtime
+from perdure.domain.flows import AgentflowView
 from perdure.settings import ApiSettings
 from perdure.storage.engine import make_engine, make_sessions
 from tests.api.callers import AGENTFLOWS, BASE_URL, CHATFLOWS, FLOWS, Call, Caller, problem_of
@@ -110,6 +113,14 @@ async def test_each_type_of_problem_can_be_looked_up(stranger: Call) -> None:
     await stranger.problem(404, "GET", "/problems/none")
 
 
+def test_every_route_reads_json_strictly(app: FastAPI) -> None:
+    routes = [context.original_route for context in iter_route_contexts(app.routes)]
+    reading = [route for route in routes if isinstance(route, APIRoute) and route.body_field is not None]
+
+    assert len(reading) > 10
+    assert [route.path for route in reading if not isinstance(route, StrictJsonRoute)] == []
+
+
 async def test_the_document_tells_of_every_problem_and_example(stranger: Call) -> None:
     document = await stranger.ok("GET", "/openapi.json")
 
@@ -126,6 +137,11 @@ async def test_the_document_tells_of_every_problem_and_example(stranger: Call) -
     assert {reference.removeprefix("#/components/schemas/") for reference in references} <= set(
         document["components"]["schemas"]
     )
+    body = document["paths"]["/api/agent-builder/agentflows/{flow_id}"]["put"]["requestBody"]
+    assert body["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/AgentflowUpdate"}
+    partial = document["components"]["schemas"]["AgentflowUpdate"]
+    assert "required" not in partial
+    assert set(partial["properties"]) >= set(AgentflowView.model_fields)
     flows = document["paths"]["/api/agent-builder/flows"]["get"]
     assert flows["security"] == [{"Login": []}, {"Token": []}]
     assert document["components"]["securitySchemes"]["Login"]["flows"]["password"]["tokenUrl"] == "/api/auth/login"

@@ -28,7 +28,7 @@ from perdure.llm.errors import ModelCallError
 from perdure.llm.failures import PROVIDER_ERRORS, classify
 from perdure.llm.keys import ProviderKeys
 from perdure.llm.prices import cost_usd
-from perdure.llm.providers import PROVIDERS, NotConfiguredError, ProviderSetup
+from perdure.llm.providers import PROVIDERS, NotConfiguredError, ProviderSetup, preload
 
 MODELS_KEPT = 256
 """Model objects kept for reuse; building one costs more than a call."""
@@ -46,6 +46,7 @@ class Models:
     """
 
     def __init__(self, keys: ProviderKeys, *, local_base_url: Callable[[], str | None] | str | None = None) -> None:
+        preload(keys)
         self._keys = keys
         self._local = local_base_url
         self._setup = ProviderSetup(keys, self._local_base_url)

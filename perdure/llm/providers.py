@@ -3,18 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 
 import httpx2
 from openai import DefaultAioHttpClient
 from pydantic import SecretStr
 from pydantic_ai.models import Model
-from pydantic_ai.models.anthropic import AnthropicModel
-from pydantic_ai.models.google import GoogleModel
 from pydantic_ai.models.ollama import OllamaModel
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles.openai import OpenAIModelProfile, openai_model_profile
-from pydantic_ai.providers.anthropic import AnthropicProvider
-from pydantic_ai.providers.google import GoogleProvider
 from pydantic_ai.providers.ollama import OllamaProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
@@ -39,6 +36,17 @@ class NotConfiguredError(Exception):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
+
+
+def preload(keys: ProviderKeys) -> None:
+    """Import the larger SDKs (a second each) of the providers that are configured, and no others.
+
+    At start, since in the middle of the first call the import would hold up every other call of the worker.
+    """
+    if keys.anthropic_api_key is not None:
+        import_module("pydantic_ai.models.anthropic")
+    if keys.google_api_key is not None:
+        import_module("pydantic_ai.models.google")
 
 
 def make_http_client() -> httpx2.AsyncClient:
@@ -96,6 +104,9 @@ def _openai(setup: ProviderSetup, name: str) -> Model:
 
 def _anthropic(setup: ProviderSetup, name: str) -> Model:
     key = _key(setup.keys.anthropic_api_key, "anthropic")
+    from pydantic_ai.models.anthropic import AnthropicModel  # noqa: PLC0415 - see `preload`
+    from pydantic_ai.providers.anthropic import AnthropicProvider  # noqa: PLC0415
+
     provider = AnthropicProvider(api_key=key, base_url=setup.keys.anthropic_base_url, http_client=setup.http)
     provider.client.max_retries = 0
     return AnthropicModel(name, provider=provider)
@@ -103,6 +114,9 @@ def _anthropic(setup: ProviderSetup, name: str) -> Model:
 
 def _google(setup: ProviderSetup, name: str) -> Model:
     key = _key(setup.keys.google_api_key, "google")
+    from pydantic_ai.models.google import GoogleModel  # noqa: PLC0415 - see `preload`
+    from pydantic_ai.providers.google import GoogleProvider  # noqa: PLC0415
+
     # Its SDK retries nothing unless told to.
     provider = GoogleProvider(api_key=key, base_url=setup.keys.google_base_url, http_client=setup.http)
     return GoogleModel(name, provider=provider)

@@ -22,7 +22,7 @@ FLUSH_SECONDS = 0.03
 
 ROWS_PER_STATEMENT = 2_000
 FRAMES_KEPT = 100_000
-"""Frames held while the database is away (about 50 MB); beyond it the oldest tokens are dropped."""
+"""Frames held while the database is away or slow (about 50 MB); beyond it the oldest tokens are dropped."""
 
 DRAIN_SECONDS = 5.0
 RETRY_SECONDS = 0.1
@@ -157,7 +157,9 @@ class LiveWriter:
         while self._waiting and self._waiting[0].seq <= last:
             self._waiting.popleft()
         if self._dropped:
-            logger.warning("The live channel dropped %d tokens while the database was away.", self._dropped)
+            logger.warning(
+                "The live channel dropped %d tokens: the database was away, or took them too slowly.", self._dropped
+            )
             self._dropped = 0
         self._written = last
         self._progress.set()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -146,8 +147,11 @@ class Passwords:
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
-        # Checked where there is no such user, so that both answers take the same time.
-        self._nobody = self._hasher.hash(secrets.token_hex())
+
+    @cached_property
+    def _nobody(self) -> str:
+        """What is checked where there is no such user, so that both answers take the same time."""
+        return self._hasher.hash(secrets.token_hex())
 
     def hash(self, password: str) -> str:
         """Hash a new password.
@@ -163,8 +167,10 @@ class Passwords:
         """Say whether this is the password; always no where there is no hash, and as slowly."""
         if len(password) > _LONGEST_PASSWORD:
             return False
+        # Made at the first check, whoever that is of.
+        nobody = self._nobody
         try:
-            self._hasher.verify(password_hash or self._nobody, password)
+            self._hasher.verify(password_hash or nobody, password)
         except (VerificationError, InvalidHashError):
             return False
         return password_hash is not None

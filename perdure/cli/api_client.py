@@ -15,6 +15,15 @@ Answer = TypeVar("Answer", bound=BaseModel)
 _BASE = "/api/agent-builder"
 
 
+class KeptAgent(BaseModel):
+    """An agent of a flow that was made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+
+
 class KeptFlow(BaseModel):
     """What is needed of a flow that was made."""
 
@@ -22,6 +31,7 @@ class KeptFlow(BaseModel):
 
     id: UUID
     name: str
+    agents: tuple[KeptAgent, ...] = ()
 
 
 class _Problem(BaseModel):

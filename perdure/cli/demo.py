@@ -19,6 +19,7 @@ from perdure.cli.output import make_console, progress, table_of
 from perdure.cli.process import interruptible, run_until_stopped
 from perdure.cli.system import open_system
 from perdure.domain.errors import PerdureError, SetupError
+from perdure.domain.events import ASSISTANT
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.embedded.data_folder import DataFolder
 from perdure.embedded.endpoints import Endpoints, configured_database_url, resolve_endpoints
@@ -27,6 +28,7 @@ from perdure.settings import Settings
 
 _POLL_SECONDS = 0.1
 _LAST_WORDS_SECONDS = 1.0
+_RUN_SECONDS = 60
 
 
 def run_demo() -> None:
@@ -124,18 +126,28 @@ async def _run(stage: Stage, flow: KeptFlow, input_data: dict[str, JsonValue]) -
         PerdureError: it did not complete.
     """
     started = await stage.client.execute(flow.id, input_data)
-    labels = {node.node_id: node.node_label for node in started.node_executions}
-    words = asyncio.create_task(print_words(stage.console, stage.reader, started, labels))
+    labels = {agent.id: agent.name for agent in flow.agents} or {ASSISTANT: "Assistant"}
+    words = asyncio.create_task(print_words(stage.console, stage.reader, started.id, labels))
     try:
-        while not (execution := await stage.client.execution(started.id)).status.is_final:
-            await asyncio.wait({words}, timeout=_POLL_SECONDS)
-        # The last words may still be on their way.
-        await asyncio.wait({words}, timeout=_LAST_WORDS_SECONDS)
+        async with asyncio.timeout(_RUN_SECONDS):
+            execution = await _until_over(stage.client, started, words)
+    except TimeoutError as error:
+        raise PerdureError(
+            f"The execution {started.id} is not over after {_RUN_SECONDS} s: `perdure doctor` says what is missing."
+        ) from error
     finally:
         words.cancel()
         await asyncio.wait({words})
     if execution.status is not ExecutionStatus.COMPLETED:
         raise PerdureError(f"The execution {execution.id} {execution.status.value}: {execution.error_message}")
+    return execution
+
+
+async def _until_over(client: ApiClient, started: Execution, words: asyncio.Task[None]) -> Execution:
+    while not (execution := await client.execution(started.id)).status.is_final:
+        await asyncio.wait({words}, timeout=_POLL_SECONDS)
+    # The last words may still be on their way.
+    await asyncio.wait({words}, timeout=_LAST_WORDS_SECONDS)
     return execution
 
 

@@ -1,6 +1,7 @@
 """What the demo shows of a run: words as they come over the live channel, and its steps when it is over."""
 
 from collections.abc import Iterable, Mapping
+from uuid import UUID
 
 from rich.console import Console
 from rich.markup import escape
@@ -36,11 +37,11 @@ class Words:
             self._current = None
 
 
-async def print_words(console: Console, reader: LiveReader, started: Execution, labels: Mapping[str, str]) -> None:
+async def print_words(console: Console, reader: LiveReader, execution_id: UUID, labels: Mapping[str, str]) -> None:
     """Print the words of a run until it is over."""
     words = Words(console, labels)
     try:
-        async for frame in reader.subscribe(started.id):
+        async for frame in reader.subscribe(execution_id):
             if isinstance(frame, Token):
                 words.add(frame)
     finally:

@@ -65,9 +65,28 @@ async def interruptible(stop: asyncio.Event) -> AsyncGenerator[None]:
 def log_to_file(path: Path) -> None:
     """Send all logs to a file, INFO and above: the terminal belongs to the command."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    logging.basicConfig(filename=path, level=logging.INFO, format=_LOG_FORMAT, force=True)
+    _log_to(logging.FileHandler(path, encoding="utf-8"))
 
 
 def log_to_stderr() -> None:
     """Send all logs to stderr, INFO and above: how a service of its own reports."""
-    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, force=True)
+    _log_to(logging.StreamHandler())
+
+
+def _log_to(handler: logging.Handler) -> None:
+    logging.basicConfig(handlers=[handler], level=logging.INFO, format=_LOG_FORMAT, force=True)
+    # Says which of its own extensions it loads, at each look at the tables.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+
+
+def engine_logs_to_python() -> None:
+    """Send what the Temporal SDK's native core says to our logs; by itself it prints on stdout.
+
+    Call it before the first client connects: a client stays with the runtime it was made on.
+    """
+    from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+
+    forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+    levels = TelemetryFilter(core_level="WARN", other_level="ERROR")
+    telemetry = TelemetryConfig(logging=LoggingConfig(filter=levels, forwarding=forwarding))
+    Runtime.set_default(Runtime(telemetry=telemetry))

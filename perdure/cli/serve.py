@@ -1,10 +1,11 @@
 """The commands that run one process of a larger whole: `services`, `api`, `worker`; and `migrate` before them."""
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack
 
 from perdure.cli.configuration import load_settings
-from perdure.cli.process import interruptible, log_to_stderr, run_until_stopped, until
+from perdure.cli.process import engine_logs_to_python, interruptible, log_to_stderr, run_until_stopped, until
 from perdure.domain.errors import SetupError
 from perdure.embedded.data_folder import DataFolder
 from perdure.embedded.endpoints import Endpoints, resolve_endpoints
@@ -27,6 +28,7 @@ def run_api() -> None:
     settings = load_settings()
     log_to_stderr()
     endpoints = resolve_endpoints(settings)
+    engine_logs_to_python()
     run_until_stopped(lambda stop: _api(settings, endpoints, stop))
 
 
@@ -35,6 +37,7 @@ def run_worker() -> None:
     settings = load_settings()
     log_to_stderr()
     endpoints = resolve_endpoints(settings)
+    engine_logs_to_python()
     run_until_stopped(lambda stop: _worker(settings, endpoints, stop))
 
 
@@ -51,6 +54,7 @@ def run_migrate() -> None:
         await migrate.upgrade(url)
 
     asyncio.run(run())
+    sys.stdout.write("The database's tables are up to date.\n")
 
 
 async def _services(settings: Settings, stop: asyncio.Event) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from perdure.cli.output import Announce
-from perdure.cli.process import interruptible, log_to_file
+from perdure.cli.process import engine_logs_to_python, interruptible, log_to_file
 from perdure.domain.errors import SetupError
 from perdure.embedded.data_folder import DataFolder
 from perdure.embedded.endpoints import Endpoints
@@ -104,6 +104,7 @@ def _load_rooms() -> None:
     """Import what takes a second or two: FastAPI, the Temporal SDK, the model clients."""
     for room in ("perdure.bootstrap", "perdure.cli.accounts", "api.server", "worker"):
         importlib.import_module(room)
+    engine_logs_to_python()
 
 
 async def _start(stack: AsyncExitStack, services: Services, announce: Announce) -> System:

@@ -18,7 +18,7 @@ from perdure.live import LiveWriter
 from perdure.llm import Models, ProviderKeys
 from perdure.temporal.client import TASK_QUEUE
 from perdure.temporal.deployment import adopt_pinned_runs, deployment_version, make_current
-from perdure.temporal.namespace import ensure_search_attributes, keep_history
+from perdure.temporal.namespace import keep_history
 from perdure.temporal.schedules import ensure_schedules
 from workflows import WORKFLOWS
 from workflows.sandbox import workflow_runner
@@ -37,11 +37,8 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, alone: bool = False) -> 
         runtime: what the worker works on; `endpoints.local_model_url` where the embedded model is served.
         stop: set it to end the worker.
         alone: no other worker serves this Temporal (`up`): runs pinned to other builds are taken along.
-
-    Raises SetupError when the namespace lacks something that may not be created.
     """
     settings = runtime.settings
-    await ensure_search_attributes(runtime.client)
     if settings.temporal.address is None:
         await keep_history(runtime.client)
     deployed = deployment_version(settings.worker)

@@ -2,6 +2,7 @@
 
 import asyncio
 import statistics
+import sys
 import time
 from collections.abc import Awaitable, Callable
 
@@ -69,7 +70,8 @@ async def measure(  # noqa: PLR0913 - a measurement, its settings by name
     target: str | None = None,
     floor: str | None = None,
 ) -> Figure:
-    """Warm up, then take `runs` samples; each figure is the median over the runs."""
+    """Warm up, then take `runs` samples; each figure is the median over the runs. Says what it does on stderr."""
+    print(f"measuring {name} …", file=sys.stderr, flush=True)  # noqa: T201 - long work shows where it is
     await sample(call, calls=max(calls // 10, at_once), at_once=at_once)
     samples = [await sample(call, calls=calls, at_once=at_once) for _ in range(runs)]
     return Figure(

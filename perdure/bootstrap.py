@@ -12,6 +12,7 @@ from perdure.live import LiveReader
 from perdure.settings import Settings
 from perdure.storage.engine import Sessions, make_engine, make_sessions
 from perdure.temporal.client import connect
+from perdure.temporal.namespace import ensure_search_attributes
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class Runtime:
 async def open_runtime(settings: Settings, endpoints: Endpoints) -> AsyncGenerator[Runtime]:
     """Connect to Temporal and make the pool; close the pool at the end.
 
-    Raises SetupError when Temporal does not answer at the configured address.
+    Raises SetupError when Temporal does not answer at the configured address, or its namespace lacks search attributes
+    that may not be created.
     """
     engine = make_engine(endpoints.database_url, pool_size=settings.database.pool_size)
     sessions = make_sessions(engine)
     try:
         client = await connect(settings.temporal, endpoints.temporal_address, sessions)
+        await ensure_search_attributes(client)
         async with LiveReader(endpoints.database_url) as live:
             yield Runtime(
                 settings=settings, endpoints=endpoints, engine=engine, sessions=sessions, client=client, live=live

@@ -22,7 +22,6 @@ from perdure.llm import Models, ProviderKeys
 from perdure.settings import Settings
 from perdure.storage import flows, migrate
 from perdure.storage.users import ensure_user
-from perdure.temporal.namespace import ensure_search_attributes
 from perdure.temporal.starting import run_handle
 from tests.support.scripted_model import ScriptedModel
 from worker import build_worker
@@ -113,7 +112,6 @@ async def runtime(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ru
         services = await stack.enter_async_context(open_services(settings, announce=lambda _line: None))
         await migrate.upgrade(services.endpoints.database_url)
         running = await stack.enter_async_context(open_runtime(services.settings, services.endpoints))
-        await ensure_search_attributes(running.client)
         yield running
 
 

@@ -24,10 +24,10 @@ from perdure.embedded.data_folder import DataFolder, RunningServices
 JsonObject = dict[str, JsonValue]
 OBJECT = TypeAdapter(JsonObject)
 CHECKOUT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 40
+READY_SECONDS = 90
 STOP_SECONDS = 15
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Command:

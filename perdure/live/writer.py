@@ -156,7 +156,7 @@ class LiveWriter:
                 await asyncio.sleep(RETRY_SECONDS)
         while self._waiting and self._waiting[0].seq <= last:
             self._waiting.popleft()
-        if self._dropped:
+        if self._dropped and len(self._waiting) < FRAMES_KEPT // 2:  # once it is over, not with every statement
             logger.warning(
                 "The live channel dropped %d tokens: the database was away, or took them too slowly.", self._dropped
             )

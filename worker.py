@@ -91,6 +91,6 @@ def _deployment(deployed: WorkerDeploymentVersion | None) -> WorkerDeploymentCon
 
 
 if __name__ == "__main__":
-    from perdure.cli.serve import run_worker
+    from perdure.cli import run_worker
 
     run_worker()

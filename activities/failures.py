@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from perdure.domain.runs import StepFailure
 from perdure.domain.text import storable
@@ -12,10 +12,14 @@ from perdure.llm import ModelCallError
 
 def as_application_error(error: ModelCallError) -> ApplicationError:
     """Keep the provider's own advice: whether to retry, and after how long."""
+    detail = storable(error.detail)
+    activity.logger.warning("%s", detail)
     return ApplicationError(
-        storable(error.detail),
+        detail,
         StepFailure(attempt=activity.info().attempt, kind=error.kind),
         type="ModelCallFailed",
         non_retryable=not error.retryable,
+        # An expected failure: the line above says it, a traceback would add nothing.
+        category=ApplicationErrorCategory.BENIGN,
         next_retry_delay=timedelta(seconds=error.retry_after_seconds) if error.retry_after_seconds else None,
     )

@@ -35,9 +35,7 @@ class GenerateActivities:
         Raises ApplicationError: retryable or not as the provider's error says.
         """
         info = activity.info()
-        ref = StepRef(
-            execution_id=step.execution_id, run_id=_run_id(info.workflow_run_id), step_id=step.step_id
-        )
+        ref = StepRef(execution_id=step.execution_id, run_id=_run_id(info.workflow_run_id), step_id=step.step_id)
         if info.attempt > 1:
             async with self._sessions() as session:
                 found = await kept_answer(session, ref)
@@ -45,16 +43,15 @@ class GenerateActivities:
                 return found
         started_at = datetime.now(UTC)
         stream = _Stream(self._live, step, info.attempt)
-        self._live.publish(
-            step.execution_id, StepStarted(node_id=step.node_id, attempt=info.attempt)
-        )
+        self._live.publish(step.execution_id, StepStarted(node_id=step.node_id, attempt=info.attempt))
         async with heartbeating():
             request = await self._request(step)
             try:
                 generation = await self._models.generate(request, on_text=stream.add)
             except ModelCallError as error:
                 self._live.publish(
-                    step.execution_id, AttemptFailed(node_id=step.node_id, attempt=info.attempt, error=storable(error.detail))
+                    step.execution_id,
+                    AttemptFailed(node_id=step.node_id, attempt=info.attempt, error=storable(error.detail)),
                 )
                 raise as_application_error(error) from error
             result = _result(generation, ref, info.attempt, started_at)

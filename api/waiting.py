@@ -9,9 +9,7 @@ from perdure.executions import StartRequest, cancel_execution, get_execution, st
 CANCEL_WAIT_SECONDS = 2.0
 
 
-async def start_and_wait(
-    runtime: Runtime, request: StartRequest, *, seconds: float | None
-) -> Execution:
+async def start_and_wait(runtime: Runtime, request: StartRequest, *, seconds: float | None) -> Execution:
     """Start a run and return it as it is when it ends, or after so many seconds; at once with None or 0."""
     execution_id = request.execution_id
     if not seconds:

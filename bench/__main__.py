@@ -17,7 +17,7 @@ from pathlib import Path
 
 import aiohttp
 import psutil
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
@@ -46,7 +46,7 @@ class Report(BaseModel):
     figures: list[Figure]
 
 
-def _agents(count: int, provider: str) -> list[dict[str, object]]:
+def _agents(count: int, provider: str) -> list[JsonValue]:
     return [
         {"name": f"Agent {number}", "llm_provider": provider, "llm_model": "scripted", "system_prompt": "Answer."}
         for number in range(count)

@@ -6,6 +6,7 @@ process with eager start; no database, no HTTP, no model.
 
 import asyncio
 from datetime import timedelta
+from typing import Self
 from uuid import uuid4
 
 from temporalio import activity, workflow
@@ -50,7 +51,7 @@ class BareTemporal:
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "BareTemporal":
+    async def __aenter__(self) -> Self:
         client = await Client.connect(self._address)
         self._client = client
 

@@ -60,7 +60,7 @@ async def sample(call: Call, *, calls: int, at_once: int) -> Sample:
     return Sample(times_ms=times, seconds=time.perf_counter() - began)
 
 
-async def measure(  # noqa: PLR0913 - a measurement, its settings by name
+async def measure(
     name: str,
     call: Call,
     *,
@@ -71,7 +71,7 @@ async def measure(  # noqa: PLR0913 - a measurement, its settings by name
     floor: str | None = None,
 ) -> Figure:
     """Warm up, then take `runs` samples; each figure is the median over the runs. Says what it does on stderr."""
-    print(f"measuring {name} …", file=sys.stderr, flush=True)  # noqa: T201 - long work shows where it is
+    print(f"measuring {name} …", file=sys.stderr, flush=True)
     await sample(call, calls=max(calls // 10, at_once), at_once=at_once)
     samples = [await sample(call, calls=calls, at_once=at_once) for _ in range(runs)]
     return Figure(

@@ -3,11 +3,12 @@
 from alembic import context
 from sqlalchemy import Connection
 
-import perdure.live.table
-import perdure.storage.tables  # noqa: F401 - registers the tables that autogenerate compares with
-from perdure.storage.metadata import metadata
+from perdure.live.table import live_frames
+from perdure.storage.tables import Base
 
 connection: Connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
+if live_frames.metadata is not Base.metadata:
+    raise RuntimeError("Every table belongs to the one metadata that autogenerate compares with.")
+context.configure(connection=connection, target_metadata=Base.metadata, transaction_per_migration=True)
 with context.begin_transaction():
     context.run_migrations()

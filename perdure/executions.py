@@ -78,9 +78,7 @@ async def start_execution(runtime: Runtime, request: StartRequest, *, execution_
             return await _first_of_key(session, request)
         await start_run(runtime.client, run)
         await note_start(session, header)
-    return Execution(
-        **header.model_dump(exclude={"execution_id"}), id=execution_id, status=ExecutionStatus.RUNNING
-    )
+    return Execution(**header.model_dump(exclude={"execution_id"}), id=execution_id, status=ExecutionStatus.RUNNING)
 
 
 async def get_execution(runtime: Runtime, execution_id: UUID, *, user_id: int) -> Execution:
@@ -118,9 +116,7 @@ async def cancel_execution(runtime: Runtime, execution_id: UUID, *, user_id: int
 
 
 async def _as_it_runs(runtime: Runtime, execution: Execution) -> Execution | None:
-    history, description = await asyncio.gather(
-        read_run(runtime.client, execution.id), _pending(runtime, execution.id)
-    )
+    history, description = await asyncio.gather(read_run(runtime.client, execution.id), _pending(runtime, execution.id))
     if history is None or history.state.status.is_final:
         return None
     ledger = history.state.ledger

@@ -38,7 +38,7 @@ async def to_the_end(run: RunInput, ledger: Ledger, plot: Plot) -> RunResult:
     return RunResult(output_data=output)
 
 
-async def _record(  # noqa: PLR0913 - one ending, its parts by name
+async def _record(
     run: RunInput,
     ledger: Ledger,
     status: ExecutionStatus,

@@ -11,8 +11,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError,
 with workflow.unsafe.imports_passed_through():
     from activities.generate import GenerateActivities
     from activities.records import RecordActivities
-    from perdure.domain.flows import Agentflow, Chatflow
     from perdure.domain.events import StepCompleted, StepFailed, StepScheduled, timeout_sentence
+    from perdure.domain.flows import Agentflow, Chatflow
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import (
         ASSISTANT,
@@ -53,7 +53,7 @@ class StepFailedError(Exception):
     """A step gave up, and with it the run; the message is what the last attempt said."""
 
 
-async def generate(step: GenerateInput, ledger: Ledger, *, retries: int, timeout: timedelta) -> GenerateResult:
+async def generate(step: GenerateInput, ledger: Ledger, *, retries: int, attempt_limit: timedelta) -> GenerateResult:
     """One model call as an activity of its own, entered in the ledger. Raises StepFailedError when it gives up."""
     ledger.apply(StepScheduled.of(step), workflow.now())
     try:
@@ -62,7 +62,7 @@ async def generate(step: GenerateInput, ledger: Ledger, *, retries: int, timeout
             step,
             activity_id=step.step_id,
             summary=f"{step.node_type}: {step.node_label} ({step.model})",
-            start_to_close_timeout=timeout,
+            start_to_close_timeout=attempt_limit,
             schedule_to_close_timeout=MODEL_CALL_LIMIT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             # The run says «cancelled» only when the provider's connection is closed.
@@ -146,7 +146,7 @@ class TeamSteps:
             ),
             self._ledger,
             retries=agent.max_retries,
-            timeout=timedelta(seconds=agent.timeout_seconds),
+            attempt_limit=timedelta(seconds=agent.timeout_seconds),
         )
         return Answer(agent_id=agent.id, label=agent.name, text=result.text, ref=result.ref)
 
@@ -193,6 +193,5 @@ async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: st
         ),
         ledger,
         retries=CHAT_RETRIES,
-        timeout=CHAT_TIMEOUT,
+        attempt_limit=CHAT_TIMEOUT,
     )
-

@@ -23,9 +23,7 @@ TURN_SECONDS = 24 * 3600.0
 """A turn is waited for as long as the caller stays; its own limits end it earlier."""
 
 
-@router.post(
-    "/workflows/{flow_id}/chat", operation_id="chat", responses=problems(400, 401, 404, 409, 413, 422, 503)
-)
+@router.post("/workflows/{flow_id}/chat", operation_id="chat", responses=problems(400, 401, 404, 409, 413, 422, 503))
 async def chat(flow_id: UUID, body: ChatRequest, caller: Caller, runtime: RuntimeDep) -> ChatAnswer:
     """Send one message and wait for the answer. Hanging up does not stop the turn: it is an execution like any other.
 

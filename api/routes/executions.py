@@ -54,7 +54,9 @@ class ExecutionPage(BaseModel):
     total: int
 
 
-@router.post("/flows/{flow_id}/execute", operation_id="executeFlow", responses=problems(400, 401, 404, 409, 413, 422, 503))
+@router.post(
+    "/flows/{flow_id}/execute", operation_id="executeFlow", responses=problems(400, 401, 404, 409, 413, 422, 503)
+)
 async def execute_flow(
     flow_id: UUID,
     body: ExecuteRequest,
@@ -67,16 +69,16 @@ async def execute_flow(
     """Start a run of either kind of flow and return at once, or after `wait` seconds at most."""
     async with runtime.sessions() as session:
         flow = await get_flow(session, flow_id, user_id=caller.id)
-    request = StartRequest(
-        flow=flow, user_id=caller.id, input_data=body.input_data, idempotency_key=idempotency_key
-    )
+    request = StartRequest(flow=flow, user_id=caller.id, input_data=body.input_data, idempotency_key=idempotency_key)
     execution = await start_and_wait(runtime, request, seconds=wait)
     response.headers["Location"] = f"{PREFIX}/executions/{execution.id}"
     return execution
 
 
 @router.post(
-    "/agentflows/{flow_id}/execute", operation_id="executeAgentflow", responses=problems(400, 401, 404, 409, 413, 422, 503)
+    "/agentflows/{flow_id}/execute",
+    operation_id="executeAgentflow",
+    responses=problems(400, 401, 404, 409, 413, 422, 503),
 )
 async def execute_agentflow(
     flow_id: UUID,

@@ -5,8 +5,15 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
+from perdure.domain.events import (
+    ExecutionEventData,
+    PlannedNode,
+    StepCancelled,
+    StepCompleted,
+    StepFailed,
+    StepScheduled,
+)
 from perdure.domain.executions import Metrics, NodeExecution, NodeStatus
-from perdure.domain.events import ExecutionEventData, PlannedNode, StepCancelled, StepCompleted, StepFailed, StepScheduled
 
 CANCELLED = "Cancelled with the run."
 """What a step says that did not get to its end."""

@@ -11,7 +11,6 @@ from perdure.domain.executions import ExecutionStatus, Metrics, NodeExecution
 from perdure.domain.flows import Agentflow, Chatflow, Flow
 from perdure.domain.generation import ModelRef, Usage
 
-
 ASSISTANT = "assistant"
 """The id of the one step of a chat turn."""
 

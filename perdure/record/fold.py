@@ -44,9 +44,7 @@ def fold(events: Iterable[ExecutionEvent]) -> RunState:
         return RunState(status=ExecutionStatus.RUNNING, ledger=ledger)
     ledger.stop(ending.timestamp)
     status, output, error = _outcome(ending)
-    return RunState(
-        status=status, ledger=ledger, output_data=output, error_message=error, ended_at=ending.timestamp
-    )
+    return RunState(status=status, ledger=ledger, output_data=output, error_message=error, ended_at=ending.timestamp)
 
 
 _ENDINGS = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled, ExecutionTerminated, ExecutionTimedOut)

@@ -1,7 +1,7 @@
 """Temporal's history → domain events. Pure: payloads are decoded before.
 
 The order is that of event ids, never of times: Temporal may write an event with an older time after a younger one.
-History events that mean nothing to users (workflow tasks, local-activity markers, kinds we do not know) are passed over.
+History events that mean nothing to users (workflow tasks, markers, kinds we do not know) are passed over.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -98,9 +98,7 @@ async def settle(session: AsyncSession, ending: RunEnding) -> bool:
             return False
     await session.execute(
         update(FlowActivityRow)
-        .where(
-            FlowActivityRow.flow_id == header.flow_id, FlowActivityRow.last_execution_id == header.execution_id
-        )
+        .where(FlowActivityRow.flow_id == header.flow_id, FlowActivityRow.last_execution_id == header.execution_id)
         .values(last_execution_status=ending.status.value)
     )
     if ending.turn is not None:

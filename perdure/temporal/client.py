@@ -20,18 +20,14 @@ def make_data_converter(sessions: Sessions) -> DataConverter:
     """JSON by pydantic; what is over 64 KiB goes to PostgreSQL."""
     return dataclasses.replace(
         pydantic_data_converter,
-        external_storage=ExternalStorage(
-            drivers=[PostgresPayloads(sessions)], payload_size_threshold=THRESHOLD_BYTES
-        ),
+        external_storage=ExternalStorage(drivers=[PostgresPayloads(sessions)], payload_size_threshold=THRESHOLD_BYTES),
     )
 
 
 async def connect(settings: TemporalSettings, address: str, sessions: Sessions) -> Client:
     """Connect. Raises SetupError when nothing answers at the address."""
     try:
-        return await Client.connect(
-            address, namespace=settings.namespace, data_converter=make_data_converter(sessions)
-        )
+        return await Client.connect(address, namespace=settings.namespace, data_converter=make_data_converter(sessions))
     except (RuntimeError, RPCError) as error:
         msg = f"Temporal does not answer at {address}: start it, or set PERDURE_TEMPORAL__ADDRESS."
         raise SetupError(msg) from error

@@ -49,7 +49,9 @@ async def make_current(client: Client, deployed: WorkerDeploymentVersion) -> Non
     """Give new runs to this version, once its pollers have registered. Raises SetupError when they do not."""
     try:
         async with asyncio.timeout(_REGISTRATION_SECONDS):
-            while not await _set_current(client, deployed):
+            while True:
+                if await _set_current(client, deployed):
+                    return
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError as error:
         msg = f"No worker of build {deployed.build_id} has registered with Temporal: see the worker's log."

@@ -7,7 +7,6 @@ run is kept once. Housekeeping deletes the rows when their history is gone.
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing_extensions import override
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -19,6 +18,7 @@ from temporalio.converter import (
     StorageDriverStoreContext,
     StorageDriverWorkflowInfo,
 )
+from typing_extensions import override
 
 from perdure.storage.engine import Sessions
 from perdure.storage.tables import PayloadRow
@@ -37,9 +37,7 @@ class PostgresPayloads(StorageDriver):
         return "perdure-postgresql"
 
     @override
-    async def store(
-        self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
-    ) -> list[StorageDriverClaim]:
+    async def store(self, context: StorageDriverStoreContext, payloads: Sequence[Payload]) -> list[StorageDriverClaim]:
         """Keep each payload under the workflow that it belongs to."""
         target = context.target
         owner = (target.id if isinstance(target, StorageDriverWorkflowInfo) else None) or ""
@@ -53,9 +51,7 @@ class PostgresPayloads(StorageDriver):
                     for digest, blob in zip(digests, blobs, strict=True)
                 ],
             )
-        return [
-            StorageDriverClaim(claim_data={"workflow_id": owner, "sha256": digest.hex()}) for digest in digests
-        ]
+        return [StorageDriverClaim(claim_data={"workflow_id": owner, "sha256": digest.hex()}) for digest in digests]
 
     @override
     async def retrieve(

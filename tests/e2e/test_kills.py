@@ -52,9 +52,7 @@ async def ended(product: Product, execution_id: str) -> JsonObject:
         await asyncio.sleep(0.2)
 
 
-async def test_a_killed_worker_repeats_the_call_in_flight_and_no_other(
-    product: Product, model: ScriptedModel
-) -> None:
+async def test_a_killed_worker_repeats_the_call_in_flight_and_no_other(product: Product, model: ScriptedModel) -> None:
     await separate(product)
     flow_id = str((await product.post(f"{API}/agentflows", TEAM))["id"])
     await model.script(Behaviour(text="one"), Behaviour(hang_after_tokens=1))

@@ -51,7 +51,9 @@ async def make(product: Product, kind: str = "agentflows", **fields: JsonValue) 
 
 
 async def execute(product: Product, flow_id: str, *, wait: int = 30, **input_data: JsonValue) -> JsonObject:
-    return await product.post(f"{API}/flows/{flow_id}/execute?wait={wait}", {"input_data": input_data or {"message": "Go."}})
+    return await product.post(
+        f"{API}/flows/{flow_id}/execute?wait={wait}", {"input_data": input_data or {"message": "Go."}}
+    )
 
 
 async def events(product: Product, execution_id: JsonValue) -> list[str]:
@@ -153,9 +155,7 @@ async def test_what_cannot_run_is_refused_and_never_run_as_something_else(
     product: Product, model: ScriptedModel, kind: str, fields: JsonObject, says: str
 ) -> None:
     flow_id = await make(product, kind, **fields)
-    status, problem = await product.call(
-        "POST", f"{API}/flows/{flow_id}/execute", {"input_data": {"message": "Go."}}
-    )
+    status, problem = await product.call("POST", f"{API}/flows/{flow_id}/execute", {"input_data": {"message": "Go."}})
     assert status == 409
     assert isinstance(problem, dict)
     assert says in str(problem["detail"])

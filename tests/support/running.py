@@ -1,7 +1,7 @@
 """Fixtures of a session: embedded services, a scripted model, and a worker in this process."""
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import JsonValue, SecretStr
 from temporalio.client import WorkflowHistory
+from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
 
 from perdure.bootstrap import Runtime, open_runtime
@@ -81,25 +82,17 @@ class Lab:
 
     async def replay(self, execution_id: UUID) -> None:
         """Replay a run: today's code must take the same way again."""
-        replayer = Replayer(
-            workflows=WORKFLOWS,
-            data_converter=self.runtime.client.data_converter,
-            workflow_runner=workflow_runner(),
-        )
-        await replayer.replay_workflow(await self.history(execution_id))
+        await replayer(self.runtime.client.data_converter).replay_workflow(await self.history(execution_id))
 
 
-@pytest.fixture(scope="session")
-async def model() -> AsyncGenerator[ScriptedModel]:
-    """A scripted model for the session."""
-    async with ScriptedModel() as running:
-        yield running
+def replayer(converter: DataConverter) -> Replayer:
+    """A replayer of today's workflows, set up as workers are."""
+    return Replayer(workflows=WORKFLOWS, data_converter=converter, workflow_runner=workflow_runner())
 
 
-@pytest.fixture(scope="session")
-async def runtime(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Runtime]:
-    """PostgreSQL and Temporal of the session's own, migrated and prepared."""
-    folder: Path = tmp_path_factory.mktemp("lab")
+@asynccontextmanager
+async def lab_runtime(folder: Path) -> AsyncGenerator[Runtime]:
+    """PostgreSQL and Temporal of their own in `folder`, migrated and prepared."""
     settings = Settings.model_validate(
         {
             "data_dir": folder,
@@ -111,12 +104,11 @@ async def runtime(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ru
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(settings, announce=lambda _line: None))
         await migrate.upgrade(services.endpoints.database_url)
-        running = await stack.enter_async_context(open_runtime(services.settings, services.endpoints))
-        yield running
+        yield await stack.enter_async_context(open_runtime(services.settings, services.endpoints))
 
 
-@pytest.fixture(scope="session")
-async def working(runtime: Runtime, model: ScriptedModel) -> AsyncGenerator[None]:
+@asynccontextmanager
+async def lab_worker(runtime: Runtime, model: ScriptedModel) -> AsyncGenerator[None]:
     """A worker in this process, its model calls answered by the scripted model."""
     keys = ProviderKeys(openai_base_url=model.base_url, openai_api_key=SecretStr("sk-test"))
     async with (
@@ -127,11 +119,37 @@ async def working(runtime: Runtime, model: ScriptedModel) -> AsyncGenerator[None
         yield
 
 
-@pytest.fixture
-async def lab(runtime: Runtime, model: ScriptedModel, working: None) -> Lab:
-    """A lab whose model has forgotten what other tests told it, for a user of its own."""
-    del working
+async def new_lab(runtime: Runtime, model: ScriptedModel) -> Lab:
+    """A lab whose model has forgotten what it was told before, for a user of its own."""
     await model.reset()
     async with runtime.sessions.begin() as session:
         user = await ensure_user(session, f"{uuid4().hex}@example.com")
     return Lab(runtime=runtime, model=model, user_id=user.id)
+
+
+@pytest.fixture(scope="session")
+async def model() -> AsyncGenerator[ScriptedModel]:
+    """A scripted model for the session."""
+    async with ScriptedModel() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def runtime(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Runtime]:
+    """PostgreSQL and Temporal of the session."""
+    async with lab_runtime(tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def working(runtime: Runtime, model: ScriptedModel) -> AsyncGenerator[None]:
+    """A worker in this process for the session."""
+    async with lab_worker(runtime, model):
+        yield
+
+
+@pytest.fixture
+async def lab(runtime: Runtime, model: ScriptedModel, working: None) -> Lab:
+    """A lab of the test's own on the session's servers."""
+    del working
+    return await new_lab(runtime, model)

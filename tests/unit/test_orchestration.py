@@ -7,11 +7,11 @@ from uuid import UUID
 import pytest
 
 from perdure.domain.flows import Agentflow, MemoryType, OrchestrationType
+from perdure.domain.generation import ModelRef
 from perdure.domain.runs import StepRef
 from perdure.domain.teams import Agent
 from perdure.orchestration import STRATEGIES, work
 from perdure.orchestration.models import NoModelError, model_of_agent
-from perdure.domain.generation import ModelRef
 from perdure.orchestration.prompts import system_prompt, task_of, with_context
 from perdure.orchestration.steps import Answer
 

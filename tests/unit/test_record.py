@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 
@@ -66,16 +66,19 @@ def result(step_id: str, *, attempt: int = 1, cost: float | None = 0.001) -> Gen
     )
 
 
+JSON_VALUES: TypeAdapter[tuple[JsonValue, ...]] = TypeAdapter(tuple[JsonValue, ...])
+
+
 class History:
     """Writes history events as the server does."""
 
     def __init__(self) -> None:
         self.recorded: list[Recorded] = []
 
-    def add(self, kind: str, *, values: tuple[object, ...] = (), details: tuple[object, ...] = (), **fields: object) -> int:
-        event = HistoryEvent(
-            event_id=len(self.recorded) + 1, event_type=EventType.Value(f"EVENT_TYPE_{kind.upper()}")
-        )
+    def add(
+        self, kind: str, *, values: tuple[JsonValue, ...] = (), details: tuple[JsonValue, ...] = (), **fields: object
+    ) -> int:
+        event = HistoryEvent(event_id=len(self.recorded) + 1, event_type=EventType.Value(f"EVENT_TYPE_{kind.upper()}"))
         event.event_time.FromDatetime(NOW + timedelta(seconds=len(self.recorded)))
         attributes = getattr(event, f"{kind}_event_attributes")
         attributes.SetInParent()
@@ -86,7 +89,11 @@ class History:
                 holder = getattr(holder, part)
             setattr(holder, leaf, value)
         self.recorded.append(
-            Recorded(event=event, values=TypeAdapter(tuple).dump_python(values, mode="json"), details=tuple(TypeAdapter(list).dump_python(list(details), mode="json")))
+            Recorded(
+                event=event,
+                values=JSON_VALUES.validate_json(JSON_VALUES.dump_json(values)),
+                details=JSON_VALUES.validate_json(JSON_VALUES.dump_json(details)),
+            )
         )
         return event.event_id
 
@@ -95,17 +102,13 @@ class History:
         self.add("workflow_task_scheduled")
 
     def schedule(self, step_id: str) -> int:
-        return self.add(
-            "activity_task_scheduled", values=(step(step_id).model_dump(mode="json"),), activity_id=step_id
-        )
+        return self.add("activity_task_scheduled", values=(step(step_id).model_dump(mode="json"),), activity_id=step_id)
 
     def take(self, scheduled: int, attempt: int = 1) -> None:
         self.add("activity_task_started", scheduled_event_id=scheduled, attempt=attempt, identity="w1")
 
     def complete(self, scheduled: int, done: GenerateResult) -> None:
-        self.add(
-            "activity_task_completed", values=(done.model_dump(mode="json"),), scheduled_event_id=scheduled
-        )
+        self.add("activity_task_completed", values=(done.model_dump(mode="json"),), scheduled_event_id=scheduled)
 
     @property
     def events(self) -> list[ExecutionEvent]:
@@ -120,7 +123,9 @@ def test_a_run_that_completes() -> None:
         history.take(scheduled)
         history.complete(scheduled, result(step_id))
     history.add("marker_recorded")
-    history.add("workflow_execution_completed", values=(RunResult(output_data={"response": "b done"}).model_dump(),))
+    history.add(
+        "workflow_execution_completed", values=(RunResult(output_data={"response": "b done"}).model_dump(mode="json"),)
+    )
     events = history.events
     assert [event.version for event in events] == list(range(1, 9))
     assert [event.data.type for event in events] == [
@@ -202,7 +207,9 @@ def test_a_timed_out_step_and_an_unknown_price() -> None:
 def test_cancelling_engine_trouble_and_resets_are_told() -> None:
     history = History()
     history.start()
-    history.add("workflow_task_failed", cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR)
+    history.add(
+        "workflow_task_failed", cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
+    )
     history.add(
         "workflow_task_failed",
         cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,

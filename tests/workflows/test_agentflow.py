@@ -131,7 +131,9 @@ async def test_cancelling_closes_the_call_to_the_provider_within_two_seconds(lab
 
 async def test_a_running_run_is_read_from_history_with_its_retries(lab: Lab) -> None:
     await lab.model.script(
-        Behaviour(text="one"), Behaviour(status=503, body={"error": {"message": "busy"}}), Behaviour(hang_after_tokens=0)
+        Behaviour(text="one"),
+        Behaviour(status=503, body={"error": {"message": "busy"}}),
+        Behaviour(hang_after_tokens=0),
     )
     execution_id = await lab.start(await lab.agentflow(agents=THREE), message="Go.")
     await lab.model.wait_for_requests(3)

@@ -5,8 +5,8 @@ from sqlalchemy import select
 
 from perdure.domain.executions import ExecutionStatus
 from perdure.executions import cancel_execution
-from perdure.temporal.settling import settle_from_history
 from perdure.storage.tables import ChatMessageRow, ChatSessionRow
+from perdure.temporal.settling import settle_from_history
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour, RecordedRequest
 
@@ -59,9 +59,7 @@ async def test_the_buffer_is_cut_by_whole_turns(lab: Lab) -> None:
 
 async def test_a_failed_and_a_cancelled_turn_leave_no_half_of_themselves(lab: Lab) -> None:
     flow = await lab.chatflow()
-    await lab.model.script(
-        Behaviour(status=400, body={"error": {"message": "no"}}), Behaviour(hang_after_tokens=1)
-    )
+    await lab.model.script(Behaviour(status=400, body={"error": {"message": "no"}}), Behaviour(hang_after_tokens=1))
     failed = await lab.run(flow, message="One", session_id="s")
     assert failed.status is ExecutionStatus.FAILED
     cancelled = await lab.start(flow, message="Two", session_id="s")

@@ -1,0 +1,54 @@
+"""Histories of earlier builds: today's code must take the same way through every one of them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from perdure.domain.executions import ExecutionStatus
+from perdure.record.fold import fold
+from perdure.record.mapping import to_events
+from perdure.temporal.history import decode
+from tests.replay.record import HISTORIES, SCENARIOS
+from tests.support.running import replayer
+
+FILES = sorted(HISTORIES.glob("*.json"))
+
+
+ENDINGS = {
+    "agentflow_completed": ExecutionStatus.COMPLETED,
+    "agentflow_long_task": ExecutionStatus.COMPLETED,
+    "agentflow_failed": ExecutionStatus.FAILED,
+    "agentflow_cancelled": ExecutionStatus.CANCELLED,
+    "agentflow_without_agents": ExecutionStatus.COMPLETED,
+    "chatflow_completed": ExecutionStatus.COMPLETED,
+    "chatflow_failed": ExecutionStatus.FAILED,
+    "chatflow_cancelled": ExecutionStatus.CANCELLED,
+}
+
+
+def load(file: Path) -> WorkflowHistory:
+    text = file.read_text()
+    first = json.loads(text)["events"][0]["workflowExecutionStartedEventAttributes"]
+    return WorkflowHistory.from_json(first["workflowId"], text)
+
+
+def test_every_scenario_has_a_history() -> None:
+    assert {file.stem for file in FILES} == set(SCENARIOS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+async def test_today_s_code_replays_it(file: Path) -> None:
+    await replayer(pydantic_data_converter).replay_workflow(load(file))
+
+
+@pytest.mark.parametrize("file", [HISTORIES / f"{name}.json" for name in ENDINGS], ids=lambda file: file.stem)
+async def test_its_events_tell_how_it_ended_and_any_prefix_is_a_state(file: Path) -> None:
+    recorded = await decode(pydantic_data_converter, load(file).events)
+    events = to_events(recorded, "run")
+    assert [event.version for event in events] == list(range(1, len(events) + 1))
+    for cut in range(len(events)):
+        assert not fold(events[:cut]).status.is_final
+    assert fold(events).status is ENDINGS[file.stem]

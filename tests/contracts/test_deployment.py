@@ -1,5 +1,6 @@
 """The deployment files say what the code understands. No Docker engine runs here: they are read, not run."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -171,3 +172,19 @@ def test_the_image_installs_from_the_lock_and_runs_without_root() -> None:
     assert "uv pip sync --require-hashes --no-build requirements.lock" in build_stage
     assert re.search(r"^USER (?!root|0)\w+$", final_stage, flags=re.MULTILINE)
     assert not re.search(r"\b(gcc|g\+\+|build-essential|pip install)\b", final_stage)
+
+
+def test_the_server_is_set_as_the_embedded_one() -> None:
+    deployed: dict[str, list[dict[str, object]]] = yaml.safe_load(
+        (ROOT / "deploy" / "temporal-dynamicconfig.yaml").read_text()
+    )
+    module = ast.parse((ROOT / "perdure" / "embedded" / "temporal_server.py").read_text())
+    embedded: list[str] = next(
+        ast.literal_eval(node.value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_DYNAMIC_CONFIG"
+    )
+
+    assert deployed == {
+        key: [{"value": yaml.safe_load(value)}] for key, _, value in (entry.partition("=") for entry in embedded)
+    }

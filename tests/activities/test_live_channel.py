@@ -1,12 +1,14 @@
 """The live channel on a real PostgreSQL: order, completeness, ends, late watchers, lost servers."""
 
 import asyncio
+import signal
 import tempfile
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from perdure.embedded.data_folder import DataFolder
+from perdure.embedded.part import StopStep
 from perdure.embedded.postgres import EmbeddedPostgres
 from perdure.live import (
     AttemptFailed,
@@ -32,13 +35,22 @@ from perdure.live import (
 from perdure.live.table import live_frames
 
 
+pytestmark = pytest.mark.timeout(150)
+
+
+class PatientPostgres(EmbeddedPostgres):
+    """Given the time to stop in order, however busy the machine: cut short it comes back with an empty channel."""
+
+    stop_steps: ClassVar[Sequence[StopStep]] = ((signal.SIGINT, 40.0),)
+
+
 class Database:
     """A PostgreSQL of these tests' own, which they may stop and start."""
 
     def __init__(self, folder: Path) -> None:
         data = DataFolder.at(folder)
         data.prepare()
-        self.server = EmbeddedPostgres(data, lambda _line: None)
+        self.server = PatientPostgres(data, lambda _line: None)
         self.engine: AsyncEngine
 
     @property
@@ -262,11 +274,11 @@ async def test_nothing_is_lost_when_postgresql_restarts(database: Database) -> N
                     meanwhile.create_task(database.restart())
                 await asyncio.sleep(0.005)
         await database.end(ended_meanwhile)
-        assert await out.drain(10)
+        assert await out.drain(40)
         await database.end(execution)
-        frames = await asyncio.wait_for(watcher, 10)
+        frames = await asyncio.wait_for(watcher, 40)
         assert indexes(frames) == list(range(300))
-        assert await ending.wait(5) == "completed"
+        assert await ending.wait(40) == "completed"
 
 
 async def test_a_model_call_goes_on_while_the_database_is_away(
@@ -283,7 +295,7 @@ async def test_a_model_call_goes_on_while_the_database_is_away(
             out.publish(execution, token(index))
         assert not await out.drain(0.1)
         await database.start()
-        assert await out.drain(10)
+        assert await out.drain(40)
     async with LiveReader(database.url) as live:
         await database.end(execution)
         frames = await asyncio.wait_for(watch(live, execution), 5)

@@ -34,7 +34,6 @@ from perdure.live import (
 )
 from perdure.live.table import live_frames
 
-
 pytestmark = pytest.mark.timeout(150)
 
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 
 from activities.generate import GenerateActivities
 from activities.housekeeping import HousekeepingActivities
@@ -21,7 +21,7 @@ from perdure.temporal.deployment import adopt_pinned_runs, deployment_version, m
 from perdure.temporal.namespace import keep_history
 from perdure.temporal.schedules import ensure_schedules
 from workflows import WORKFLOWS
-from workflows.sandbox import workflow_runner
+from workflows.sandbox import production_runner
 
 HEARTBEAT_THROTTLE = timedelta(milliseconds=500)
 """How often heartbeats go to the server, and so how soon a cancellation comes back; the default is up to a minute."""
@@ -58,9 +58,14 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, alone: bool = False) -> 
 
 
 def build_worker(
-    runtime: Runtime, models: Models, live: LiveWriter, deployed: WorkerDeploymentVersion | None
+    runtime: Runtime,
+    models: Models,
+    live: LiveWriter,
+    deployed: WorkerDeploymentVersion | None,
+    *,
+    runner: WorkflowRunner | None = None,
 ) -> Worker:
-    """Build a worker over the runtime's client. Without a deployment it is unversioned, as tests want it."""
+    """Build a worker over the runtime's client. Tests leave it unversioned and give it the checking runner."""
     generating = GenerateActivities(models, runtime.sessions, live)
     recording = RecordActivities(runtime.sessions)
     housekeeping = HousekeepingActivities(runtime.client, runtime.sessions)
@@ -69,7 +74,7 @@ def build_worker(
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
         activities=[generating.generate, recording.record_ending, recording.keep_text, housekeeping.reconcile],
-        workflow_runner=workflow_runner(),
+        workflow_runner=runner or production_runner(),
         max_concurrent_activities=runtime.settings.worker.max_concurrent_steps,
         max_eager_activity_reservations_per_workflow_task=20,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

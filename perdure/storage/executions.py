@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVarTuple
+from typing import TypeVarTuple, cast
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, Table, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +22,57 @@ NO_EXECUTION = "There is no such execution: check its id."
 PAGE = 200
 Columns = TypeVarTuple("Columns")
 _nodes = TypeAdapter(list[NodeExecution])
+
+
+def _started_columns() -> list[str]:
+    header = [name for name in RunHeader.model_fields if name != "execution_id"]
+    return ["id", "status", "idempotency_key", "request_hash", *header]
+
+
+# Every run executes these, so they are built once.
+_EXECUTIONS = cast("Table", ExecutionRow.__table__)
+_ACTIVITY = cast("Table", FlowActivityRow.__table__)
+_OUTCOME = (
+    "status",
+    "output_data",
+    "error_message",
+    "completed_at",
+    "duration_ms",
+    "node_executions",
+    "metrics",
+)
+_INSERT = (
+    insert(_EXECUTIONS)
+    .values({name: bindparam(name) for name in _started_columns()})
+    .on_conflict_do_nothing()
+    .returning(_EXECUTIONS.c.id)
+)
+_NOTE_START = (
+    update(_ACTIVITY)
+    .where(_ACTIVITY.c.flow_id == bindparam("flow"))
+    .values(
+        execution_count=_ACTIVITY.c.execution_count + 1,
+        last_execution_id=bindparam("execution"),
+        last_execution_status=bindparam("status"),
+        last_execution_at=bindparam("at"),
+    )
+)
+_CLOSED = (
+    update(_EXECUTIONS)
+    .where(_EXECUTIONS.c.id == bindparam("execution"), _EXECUTIONS.c.status.in_(OPEN_STATUSES))
+    .values({name: bindparam(name) for name in _OUTCOME})
+    .returning(_EXECUTIONS.c.id, _EXECUTIONS.c.flow_id)
+    .cte("closed")
+)
+_FOLLOWED = (
+    update(_ACTIVITY)
+    .where(_ACTIVITY.c.flow_id == _CLOSED.c.flow_id, _ACTIVITY.c.last_execution_id == _CLOSED.c.id)
+    .values(last_execution_status=bindparam("status"))
+    .returning(_ACTIVITY.c.flow_id)
+    .cte("followed")
+)
+_CLOSE = select(_CLOSED.c.id).add_cte(_FOLLOWED)
+"""Close a run that is open, and its flow's last-run status with it, in one round trip."""
 
 
 @dataclass(frozen=True)
@@ -41,31 +92,26 @@ async def insert_started(
 
     A concurrent call with the same key waits here until the other's transaction is over.
     """
-    inserted = await session.scalar(
-        insert(ExecutionRow)
-        .values(
-            **_header_columns(header),
-            status=ExecutionStatus.RUNNING,
-            idempotency_key=idempotency_key,
-            request_hash=request_hash,
-        )
-        .on_conflict_do_nothing()
-        .returning(ExecutionRow.id)
-    )
-    return inserted is not None
+    row = {
+        **header.model_dump(exclude={"execution_id"}),
+        "id": header.execution_id,
+        "status": ExecutionStatus.RUNNING.value,
+        "idempotency_key": idempotency_key,
+        "request_hash": request_hash,
+    }
+    return (await session.execute(_INSERT, row)).one_or_none() is not None
 
 
 async def note_start(session: AsyncSession, header: RunHeader) -> None:
     """Count a started run on its flow. Call it last in the transaction: it locks one row per flow."""
     await session.execute(
-        update(FlowActivityRow)
-        .where(FlowActivityRow.flow_id == header.flow_id)
-        .values(
-            execution_count=FlowActivityRow.execution_count + 1,
-            last_execution_id=header.execution_id,
-            last_execution_status=ExecutionStatus.RUNNING.value,
-            last_execution_at=header.started_at,
-        )
+        _NOTE_START,
+        {
+            "flow": header.flow_id,
+            "execution": header.execution_id,
+            "status": ExecutionStatus.RUNNING.value,
+            "at": header.started_at,
+        },
     )
 
 
@@ -96,24 +142,14 @@ async def settle(session: AsyncSession, ending: RunEnding) -> bool:
             await note_start(session, header)
         if not await _close(session, header, outcome):
             return False
-    await session.execute(
-        update(FlowActivityRow)
-        .where(FlowActivityRow.flow_id == header.flow_id, FlowActivityRow.last_execution_id == header.execution_id)
-        .values(last_execution_status=ending.status.value)
-    )
     if ending.turn is not None:
         await write_turn(session, header, ending.turn, answered_at=ending.completed_at)
     return True
 
 
 async def _close(session: AsyncSession, header: RunHeader, outcome: Mapping[str, object]) -> bool:
-    closed = await session.scalar(
-        update(ExecutionRow)
-        .where(ExecutionRow.id == header.execution_id, ExecutionRow.status.in_(OPEN_STATUSES))
-        .values(**outcome)
-        .returning(ExecutionRow.id)
-    )
-    return closed is not None
+    closed = await session.execute(_CLOSE, {**outcome, "execution": header.execution_id})
+    return closed.one_or_none() is not None
 
 
 async def open_executions(session: AsyncSession, *, started_before: datetime, after: UUID | None) -> list[UUID]:
@@ -195,10 +231,6 @@ def _filtered(query: Select[*Columns], wanted: ExecutionFilter) -> Select[*Colum
     if wanted.session_id is not None:
         query = query.where(ExecutionRow.session_id == wanted.session_id)
     return query
-
-
-def _header_columns(header: RunHeader) -> dict[str, object]:
-    return {**header.model_dump(exclude={"execution_id"}), "id": header.execution_id}
 
 
 def _to_execution(row: ExecutionRow) -> Execution:

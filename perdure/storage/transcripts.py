@@ -1,8 +1,9 @@
 """The words of steps: append-only rows that activity inputs refer to."""
 
 from collections.abc import Iterable
+from typing import cast
 
-from sqlalchemy import or_, select
+from sqlalchemy import Table, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,41 +11,37 @@ from perdure.domain.errors import NotFoundError
 from perdure.domain.runs import GenerateResult, KeepTextInput, StepRef
 from perdure.storage.tables import TranscriptRow
 
+_APPEND = (
+    insert(cast("Table", TranscriptRow.__table__))
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("execution_id", "run_id", "step_id", "sequence", "role", "content", "result")
+        }
+    )
+    .on_conflict_do_nothing()
+)
+
 ANSWER = 0
 """The sequence number of a step's answer."""
 
 
 async def keep_answer(session: AsyncSession, result: GenerateResult) -> None:
     """Append a step's answer; a second attempt that also got one leaves the first as it is."""
-    await session.execute(
-        insert(TranscriptRow)
-        .values(
-            execution_id=result.ref.execution_id,
-            run_id=result.ref.run_id,
-            step_id=result.ref.step_id,
-            sequence=ANSWER,
-            role="assistant",
-            content=result.text,
-            result=result.model_dump(mode="json", exclude={"text", "ref"}),
-        )
-        .on_conflict_do_nothing()
-    )
+    row = {
+        **result.ref.model_dump(),
+        "sequence": ANSWER,
+        "role": "assistant",
+        "content": result.text,
+        "result": result.model_dump(mode="json", exclude={"text", "ref"}),
+    }
+    await session.execute(_APPEND, row)
 
 
 async def keep_text(session: AsyncSession, kept: KeepTextInput) -> None:
     """Append a text that steps refer to."""
-    await session.execute(
-        insert(TranscriptRow)
-        .values(
-            execution_id=kept.ref.execution_id,
-            run_id=kept.ref.run_id,
-            step_id=kept.ref.step_id,
-            sequence=ANSWER,
-            role="user",
-            content=kept.text,
-        )
-        .on_conflict_do_nothing()
-    )
+    row = {**kept.ref.model_dump(), "sequence": ANSWER, "role": "user", "content": kept.text, "result": None}
+    await session.execute(_APPEND, row)
 
 
 async def kept_answer(session: AsyncSession, ref: StepRef) -> GenerateResult | None:

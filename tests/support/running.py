@@ -27,7 +27,7 @@ from perdure.temporal.starting import run_handle
 from tests.support.scripted_model import ScriptedModel
 from worker import build_worker
 from workflows import WORKFLOWS
-from workflows.sandbox import workflow_runner
+from workflows.sandbox import checking_runner
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Lab:
 
 def replayer(converter: DataConverter) -> Replayer:
     """A replayer of today's workflows, set up as workers are."""
-    return Replayer(workflows=WORKFLOWS, data_converter=converter, workflow_runner=workflow_runner())
+    return Replayer(workflows=WORKFLOWS, data_converter=converter, workflow_runner=checking_runner())
 
 
 @asynccontextmanager
@@ -114,7 +114,7 @@ async def lab_worker(runtime: Runtime, model: ScriptedModel) -> AsyncGenerator[N
     async with (
         LiveWriter(runtime.endpoints.database_url) as live,
         Models(keys) as models,
-        build_worker(runtime, models, live, None),
+        build_worker(runtime, models, live, None, runner=checking_runner()),
     ):
         yield
 

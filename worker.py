@@ -66,7 +66,7 @@ def build_worker(
     runner: WorkflowRunner | None = None,
 ) -> Worker:
     """Build a worker over the runtime's client. Tests leave it unversioned and give it the checking runner."""
-    generating = GenerateActivities(models, runtime.sessions, live)
+    generating = GenerateActivities(models, runtime.single, live)
     recording = RecordActivities(runtime.sessions)
     housekeeping = HousekeepingActivities(runtime.client, runtime.sessions)
     return Worker(

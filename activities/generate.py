@@ -1,8 +1,10 @@
 """The model call of a step."""
 
+import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities.failures import as_application_error
@@ -15,16 +17,15 @@ from perdure.llm import ModelCallError, Models
 from perdure.memory import buffer
 from perdure.orchestration.prompts import with_context
 from perdure.storage.chats import read_messages
-from perdure.storage.engine import Sessions
 from perdure.storage.transcripts import keep_answer, kept_answer, read_texts
 
 
 class GenerateActivities:
     """Model calls; built once per worker with what they need."""
 
-    def __init__(self, models: Models, sessions: Sessions, live: LiveWriter) -> None:
+    def __init__(self, models: Models, database: AsyncEngine, live: LiveWriter) -> None:
         self._models = models
-        self._sessions = sessions
+        self._database = database
         self._live = live
 
     @activity.defn
@@ -37,8 +38,8 @@ class GenerateActivities:
         info = activity.info()
         ref = StepRef(execution_id=step.execution_id, run_id=_run_id(info.workflow_run_id), step_id=step.step_id)
         if info.attempt > 1:
-            async with self._sessions() as session:
-                found = await kept_answer(session, ref)
+            async with self._database.connect() as connection:
+                found = await kept_answer(connection, ref)
             if found is not None:
                 return found
         started_at = datetime.now(UTC)
@@ -55,10 +56,13 @@ class GenerateActivities:
                 )
                 raise as_application_error(error) from error
             result = _result(generation, ref, info.attempt, started_at)
-            async with self._sessions.begin() as session:
-                await keep_answer(session, result)
-            await self._live.drain()
+            # The run's end is announced after this activity: its words must be on the channel by then.
+            await asyncio.gather(self._keep(result), self._live.drain())
         return result
+
+    async def _keep(self, result: GenerateResult) -> None:
+        async with self._database.connect() as connection:
+            await keep_answer(connection, result)
 
     async def _request(self, step: GenerateInput) -> GenerationRequest:
         refs = [part.ref for part in step.context]
@@ -67,10 +71,10 @@ class GenerateActivities:
         texts: dict[StepRef, str] = {}
         history: list[PromptMessage] = []
         if refs or (step.conversation and step.conversation.upto):
-            async with self._sessions() as session:
-                texts = await read_texts(session, refs)
+            async with self._database.connect() as connection:
+                texts = await read_texts(connection, refs)
                 if step.conversation and step.max_messages:
-                    history = await read_messages(session, step.conversation, limit=step.max_messages)
+                    history = await read_messages(connection, step.conversation, limit=step.max_messages)
         task = texts[step.task] if isinstance(step.task, StepRef) else step.task
         prompt = with_context(task, [(part.label, texts[part.ref]) for part in step.context])
         remembered = buffer.recall(history, step.max_messages) if step.max_messages else []

@@ -31,8 +31,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         swagger_ui_parameters={"persistAuthorization": True},
     )
     app.state.runtime = runtime
-    app.state.reader = runtime.engine.execution_options(isolation_level="AUTOCOMMIT")
-    app.state.authenticator = Authenticator(runtime.settings, app.state.reader)
+    app.state.authenticator = Authenticator(runtime.settings, runtime.single)
     app.state.login_desk = auth.LoginDesk()
     for room in (health, auth, flows, agents, executions, chat, events, problems):
         app.include_router(room.router)

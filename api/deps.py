@@ -24,8 +24,7 @@ async def get_runtime(connection: HTTPConnection) -> Runtime:
 
 async def get_reader(connection: HTTPConnection) -> AsyncEngine:
     """Give the pool for statements that only read."""
-    reader: AsyncEngine = connection.app.state.reader
-    return reader
+    return (await get_runtime(connection)).single
 
 
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]

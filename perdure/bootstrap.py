@@ -23,6 +23,9 @@ class Runtime:
     endpoints: Endpoints
     engine: AsyncEngine
     sessions: Sessions
+    """Transactions over the pool."""
+    single: AsyncEngine
+    """The pool for what is one statement: it is a transaction by itself and saves two round trips."""
     client: Client
     live: LiveReader
     """What workers say between two recorded events; it connects when somebody listens."""
@@ -42,7 +45,13 @@ async def open_runtime(settings: Settings, endpoints: Endpoints) -> AsyncGenerat
         await ensure_search_attributes(client)
         async with LiveReader(endpoints.database_url) as live:
             yield Runtime(
-                settings=settings, endpoints=endpoints, engine=engine, sessions=sessions, client=client, live=live
+                settings=settings,
+                endpoints=endpoints,
+                engine=engine,
+                sessions=sessions,
+                single=engine.execution_options(isolation_level="AUTOCOMMIT"),
+                client=client,
+                live=live,
             )
     finally:
         await engine.dispose()

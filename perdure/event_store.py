@@ -29,8 +29,8 @@ async def read_events(
         if events:
             return events
     if aggregate_type in {None, "Workflow", "Execution"}:
-        async with runtime.sessions() as session:
-            owned = await owns_execution(session, aggregate_id, user_id=user_id)
+        async with runtime.single.connect() as connection:
+            owned = await owns_execution(connection, aggregate_id, user_id=user_id)
         if owned:
             return await _execution_events(runtime, aggregate_id, user_id)
     raise NotFoundError(NO_AGGREGATE)

@@ -86,16 +86,16 @@ async def get_execution(runtime: Runtime, execution_id: UUID, *, user_id: int) -
 
     A run that ended without a chance to write is settled here, so nobody is told that it runs. Raises NotFoundError.
     """
-    async with runtime.sessions() as session:
-        execution = await read_execution(session, execution_id, user_id=user_id)
+    async with runtime.single.connect() as connection:
+        execution = await read_execution(connection, execution_id, user_id=user_id)
     if execution.status.is_final:
         return execution
     live = await _as_it_runs(runtime, execution)
     if live is not None:
         return live
     await settle_from_history(runtime.client, runtime.sessions, execution_id)
-    async with runtime.sessions() as session:
-        return await read_execution(session, execution_id, user_id=user_id)
+    async with runtime.single.connect() as connection:
+        return await read_execution(connection, execution_id, user_id=user_id)
 
 
 async def cancel_execution(runtime: Runtime, execution_id: UUID, *, user_id: int) -> Execution:

@@ -30,6 +30,7 @@ async def build_app() -> FastAPI:
         endpoints=_NOWHERE,
         engine=engine,
         sessions=make_sessions(engine),
+        single=engine,
         client=await Client.connect(_NOWHERE.temporal_address, lazy=True),
         live=LiveReader(_NOWHERE.database_url),
     )

@@ -29,8 +29,8 @@ async def chat(flow_id: UUID, body: ChatRequest, caller: Caller, runtime: Runtim
 
     A turn that fails is a 200 with `success` false and the reason in `error_message`.
     """
-    async with runtime.sessions() as session:
-        flow = await get_flow(session, flow_id, user_id=caller.id, flow_type=FlowType.CHATFLOW)
+    async with runtime.single.connect() as connection:
+        flow = await get_flow(connection, flow_id, user_id=caller.id, flow_type=FlowType.CHATFLOW)
     input_data: dict[str, JsonValue] = {"message": body.message}
     if body.session_id is not None:
         input_data["session_id"] = body.session_id
@@ -41,8 +41,8 @@ async def chat(flow_id: UUID, body: ChatRequest, caller: Caller, runtime: Runtim
 
 async def _answer(runtime: Runtime, execution: Execution) -> ChatAnswer:
     session_id = execution.session_id or ""
-    async with runtime.sessions() as session:
-        count = await count_messages(session, user_id=execution.user_id, session_id=session_id)
+    async with runtime.single.connect() as connection:
+        count = await count_messages(connection, user_id=execution.user_id, session_id=session_id)
     output = execution.output_data or {}
     usage = output.get("usage")
     used = ChatUsage.model_validate(usage) if isinstance(usage, dict) else ChatUsage()

@@ -47,6 +47,15 @@ class ExecuteRequest(BaseModel):
     input_data: dict[str, JsonValue] = {}
 
 
+def _started(execution: Execution) -> Response:
+    # Built as it is sent: the model was validated when it was read, once is enough.
+    return Response(
+        execution.model_dump_json(),
+        media_type="application/json",
+        headers={"Location": f"{PREFIX}/executions/{execution.id}"},
+    )
+
+
 class ExecutionPage(BaseModel):
     """A page of executions, newest first, and how many match in all."""
 
@@ -55,29 +64,30 @@ class ExecutionPage(BaseModel):
 
 
 @router.post(
-    "/flows/{flow_id}/execute", operation_id="executeFlow", responses=problems(400, 401, 404, 409, 413, 422, 503)
+    "/flows/{flow_id}/execute",
+    operation_id="executeFlow",
+    response_model=Execution,
+    responses=problems(400, 401, 404, 409, 413, 422, 503),
 )
 async def execute_flow(
     flow_id: UUID,
     body: ExecuteRequest,
     caller: Caller,
     runtime: RuntimeDep,
-    response: Response,
     wait: Wait = None,
     idempotency_key: IdempotencyKey = None,
-) -> Execution:
+) -> Response:
     """Start a run of either kind of flow and return at once, or after `wait` seconds at most."""
-    async with runtime.sessions() as session:
-        flow = await get_flow(session, flow_id, user_id=caller.id)
+    async with runtime.single.connect() as connection:
+        flow = await get_flow(connection, flow_id, user_id=caller.id)
     request = StartRequest(flow=flow, user_id=caller.id, input_data=body.input_data, idempotency_key=idempotency_key)
-    execution = await start_and_wait(runtime, request, seconds=wait)
-    response.headers["Location"] = f"{PREFIX}/executions/{execution.id}"
-    return execution
+    return _started(await start_and_wait(runtime, request, seconds=wait))
 
 
 @router.post(
     "/agentflows/{flow_id}/execute",
     operation_id="executeAgentflow",
+    response_model=Execution,
     responses=problems(400, 401, 404, 409, 413, 422, 503),
 )
 async def execute_agentflow(
@@ -85,17 +95,14 @@ async def execute_agentflow(
     body: dict[str, JsonValue],
     caller: Caller,
     runtime: RuntimeDep,
-    response: Response,
     wait: Wait = None,
     idempotency_key: IdempotencyKey = None,
-) -> Execution:
+) -> Response:
     """Start a run of an agentflow; the body is the input itself."""
-    async with runtime.sessions() as session:
-        flow = await get_flow(session, flow_id, user_id=caller.id, flow_type=FlowType.AGENTFLOW)
+    async with runtime.single.connect() as connection:
+        flow = await get_flow(connection, flow_id, user_id=caller.id, flow_type=FlowType.AGENTFLOW)
     request = StartRequest(flow=flow, user_id=caller.id, input_data=body, idempotency_key=idempotency_key)
-    execution = await start_and_wait(runtime, request, seconds=wait)
-    response.headers["Location"] = f"{PREFIX}/executions/{execution.id}"
-    return execution
+    return _started(await start_and_wait(runtime, request, seconds=wait))
 
 
 @router.get("/flows/{flow_id}/executions", operation_id="listFlowExecutions", responses=problems(401, 404, 422, 503))
@@ -108,10 +115,10 @@ async def list_flow_executions(
     status: ExecutionStatus | None = None,
 ) -> ExecutionPage:
     """The caller's runs of one flow, newest first."""
-    async with runtime.sessions() as session:
-        await get_flow(session, flow_id, user_id=caller.id)
+    async with runtime.single.connect() as connection:
+        await get_flow(connection, flow_id, user_id=caller.id)
         wanted = ExecutionFilter(user_id=caller.id, flow_id=flow_id, status=status)
-        executions, total = await list_executions(session, wanted, limit=limit, offset=offset)
+        executions, total = await list_executions(connection, wanted, limit=limit, offset=offset)
     return ExecutionPage(executions=executions, total=total)
 
 
@@ -126,9 +133,9 @@ async def list_all_executions(
     session_id: Annotated[str | None, Query(max_length=255)] = None,
 ) -> ExecutionPage:
     """All of the caller's runs, newest first; those of deleted flows too."""
-    async with runtime.sessions() as session:
+    async with runtime.single.connect() as connection:
         wanted = ExecutionFilter(user_id=caller.id, flow_id=flow_id, status=status, session_id=session_id)
-        executions, total = await list_executions(session, wanted, limit=limit, offset=offset)
+        executions, total = await list_executions(connection, wanted, limit=limit, offset=offset)
     return ExecutionPage(executions=executions, total=total)
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from perdure.domain.errors import ConflictError
 from perdure.domain.generation import PromptMessage
@@ -25,9 +25,11 @@ async def open_session(session: AsyncSession, *, user_id: int, session_id: str, 
     return ConversationRef(user_id=user_id, session_id=session_id, upto=count)
 
 
-async def read_messages(session: AsyncSession, conversation: ConversationRef, *, limit: int) -> list[PromptMessage]:
+async def read_messages(
+    connection: AsyncConnection, conversation: ConversationRef, *, limit: int
+) -> list[PromptMessage]:
     """The last `limit` messages that a turn may know, oldest first."""
-    rows = await session.execute(
+    rows = await connection.execute(
         select(ChatMessageRow.role, ChatMessageRow.content)
         .join(ChatSessionRow, ChatSessionRow.key == ChatMessageRow.session_key)
         .where(
@@ -68,9 +70,9 @@ async def write_turn(session: AsyncSession, header: RunHeader, turn: Turn, *, an
     )
 
 
-async def count_messages(session: AsyncSession, *, user_id: int, session_id: str) -> int:
+async def count_messages(connection: AsyncConnection, *, user_id: int, session_id: str) -> int:
     """How many messages a session holds; 0 when there is none."""
-    count = await session.scalar(
+    count = await connection.scalar(
         select(ChatSessionRow.message_count).where(ChatSessionRow.user_id == user_id, ChatSessionRow.id == session_id)
     )
     return count or 0

@@ -7,12 +7,12 @@ from typing import TypeVarTuple, cast
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Select, Table, bindparam, func, select, update
+from sqlalchemy import RowMapping, Select, Table, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from perdure.domain.errors import NotFoundError
-from perdure.domain.executions import FINAL_STATUSES, Execution, ExecutionStatus, Metrics, NodeExecution
+from perdure.domain.executions import FINAL_STATUSES, Execution, ExecutionStatus, NodeExecution
 from perdure.domain.runs import RunEnding, RunHeader
 from perdure.storage.chats import write_turn
 from perdure.storage.tables import ExecutionRow, FlowActivityRow
@@ -41,6 +41,8 @@ _OUTCOME = (
     "node_executions",
     "metrics",
 )
+_SHOWN = tuple(_EXECUTIONS.c[name] for name in Execution.model_fields)
+_ONE = select(*_SHOWN).where(_EXECUTIONS.c.id == bindparam("execution"), _EXECUTIONS.c.user_id == bindparam("user"))
 _INSERT = (
     insert(_EXECUTIONS)
     .values({name: bindparam(name) for name in _started_columns()})
@@ -189,11 +191,10 @@ async def read_header(session: AsyncSession, execution_id: UUID) -> RunHeader:
     )
 
 
-async def read_execution(session: AsyncSession, execution_id: UUID, *, user_id: int) -> Execution:
+async def read_execution(connection: AsyncConnection, execution_id: UUID, *, user_id: int) -> Execution:
     """One execution of this user, as the list knows it. Raises NotFoundError."""
-    row = await session.scalar(
-        select(ExecutionRow).where(ExecutionRow.id == execution_id, ExecutionRow.user_id == user_id)
-    )
+    found = await connection.execute(_ONE, {"execution": execution_id, "user": user_id})
+    row = found.mappings().one_or_none()
     if row is None:
         raise NotFoundError(NO_EXECUTION)
     return _to_execution(row)
@@ -201,24 +202,27 @@ async def read_execution(session: AsyncSession, execution_id: UUID, *, user_id: 
 
 async def find_by_key(session: AsyncSession, *, user_id: int, key: str) -> tuple[Execution, bytes | None] | None:
     """The execution that an idempotency key made, and the hash of the request that came with it."""
-    row = await session.scalar(
-        select(ExecutionRow).where(ExecutionRow.user_id == user_id, ExecutionRow.idempotency_key == key)
+    found = await session.execute(
+        select(*_SHOWN, ExecutionRow.request_hash).where(
+            ExecutionRow.user_id == user_id, ExecutionRow.idempotency_key == key
+        )
     )
-    return (_to_execution(row), row.request_hash) if row else None
+    row = found.mappings().one_or_none()
+    return (_to_execution(row), row["request_hash"]) if row else None
 
 
 async def list_executions(
-    session: AsyncSession, wanted: ExecutionFilter, *, limit: int, offset: int
+    connection: AsyncConnection, wanted: ExecutionFilter, *, limit: int, offset: int
 ) -> tuple[list[Execution], int]:
     """A page of executions, newest first, and how many match in all."""
-    total = await session.scalar(_filtered(select(func.count()).select_from(ExecutionRow), wanted))
-    rows = await session.scalars(
-        _filtered(select(ExecutionRow), wanted)
+    total = await connection.scalar(_filtered(select(func.count()).select_from(ExecutionRow), wanted))
+    found = await connection.execute(
+        _filtered(select(*_SHOWN), wanted)
         .order_by(ExecutionRow.started_at.desc(), ExecutionRow.id.desc())
         .limit(limit)
         .offset(offset)
     )
-    return [_to_execution(row) for row in rows], total or 0
+    return [_to_execution(row) for row in found.mappings()], total or 0
 
 
 def _filtered(query: Select[*Columns], wanted: ExecutionFilter) -> Select[*Columns]:
@@ -233,30 +237,16 @@ def _filtered(query: Select[*Columns], wanted: ExecutionFilter) -> Select[*Colum
     return query
 
 
-def _to_execution(row: ExecutionRow) -> Execution:
-    return Execution(
-        id=row.id,
-        flow_id=row.flow_id,
-        flow_type=row.flow_type,
-        flow_name=row.flow_name,
-        flow_version=row.flow_version,
-        status=ExecutionStatus(row.status),
-        input_data=row.input_data,
-        output_data=row.output_data,
-        error_message=row.error_message,
-        started_at=row.started_at,
-        completed_at=row.completed_at,
-        duration_ms=row.duration_ms,
-        user_id=row.user_id,
-        session_id=row.session_id,
-        node_executions=_nodes.validate_python(row.node_executions or []),
-        metrics=Metrics.model_validate(row.metrics or {}),
+def _to_execution(row: RowMapping) -> Execution:
+    shown = {column.key: row[column.key] for column in _SHOWN}
+    return Execution.model_validate(
+        {**shown, "node_executions": shown["node_executions"] or [], "metrics": shown["metrics"] or {}}
     )
 
 
-async def owns_execution(session: AsyncSession, execution_id: UUID, *, user_id: int) -> bool:
+async def owns_execution(connection: AsyncConnection, execution_id: UUID, *, user_id: int) -> bool:
     """Whether this user started that execution."""
-    found = await session.scalar(
+    found = await connection.scalar(
         select(ExecutionRow.id).where(ExecutionRow.id == execution_id, ExecutionRow.user_id == user_id)
     )
     return found is not None

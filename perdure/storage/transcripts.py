@@ -5,7 +5,7 @@ from typing import cast
 
 from sqlalchemy import Table, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from perdure.domain.errors import NotFoundError
 from perdure.domain.runs import GenerateResult, KeepTextInput, StepRef
@@ -26,7 +26,7 @@ ANSWER = 0
 """The sequence number of a step's answer."""
 
 
-async def keep_answer(session: AsyncSession, result: GenerateResult) -> None:
+async def keep_answer(connection: AsyncConnection, result: GenerateResult) -> None:
     """Append a step's answer; a second attempt that also got one leaves the first as it is."""
     row = {
         **result.ref.model_dump(),
@@ -35,7 +35,7 @@ async def keep_answer(session: AsyncSession, result: GenerateResult) -> None:
         "content": result.text,
         "result": result.model_dump(mode="json", exclude={"text", "ref"}),
     }
-    await session.execute(_APPEND, row)
+    await connection.execute(_APPEND, row)
 
 
 async def keep_text(session: AsyncSession, kept: KeepTextInput) -> None:
@@ -44,20 +44,26 @@ async def keep_text(session: AsyncSession, kept: KeepTextInput) -> None:
     await session.execute(_APPEND, row)
 
 
-async def kept_answer(session: AsyncSession, ref: StepRef) -> GenerateResult | None:
+async def kept_answer(connection: AsyncConnection, ref: StepRef) -> GenerateResult | None:
     """The answer that an earlier attempt of this step left, or None."""
-    row = await session.get(TranscriptRow, (ref.execution_id, ref.run_id, ref.step_id, ANSWER))
-    if row is None or row.result is None:
-        return None
-    return GenerateResult.model_validate({**row.result, "text": row.content, "ref": ref})
+    found = await connection.execute(
+        select(TranscriptRow.content, TranscriptRow.result).where(
+            TranscriptRow.execution_id == ref.execution_id,
+            TranscriptRow.run_id == ref.run_id,
+            TranscriptRow.step_id == ref.step_id,
+            TranscriptRow.sequence == ANSWER,
+        )
+    )
+    row = found.one_or_none()
+    return GenerateResult.model_validate({**row.result, "text": row.content, "ref": ref}) if row else None
 
 
-async def read_texts(session: AsyncSession, refs: Iterable[StepRef]) -> dict[StepRef, str]:
+async def read_texts(connection: AsyncConnection, refs: Iterable[StepRef]) -> dict[StepRef, str]:
     """The text behind each reference. Raises NotFoundError when one is gone."""
     wanted = list(refs)
     if not wanted:
         return {}
-    rows = await session.execute(
+    rows = await connection.execute(
         select(TranscriptRow.execution_id, TranscriptRow.run_id, TranscriptRow.step_id, TranscriptRow.content).where(
             TranscriptRow.sequence == ANSWER,
             or_(

@@ -1,6 +1,7 @@
 """What can be configured, by path, by variable, and by the places in the source that read it."""
 
 import ast
+import json
 from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
@@ -30,16 +31,42 @@ def variable(path: tuple[str, ...]) -> str:
     return "PERDURE_" + "__".join(path).upper()
 
 
+def default_of(path: tuple[str, ...]) -> str:
+    """A setting's default as it would stand in the environment; empty where there is none."""
+    owner = Settings if len(path) == 1 else type_of_section[path[0]]
+    return _written(owner.model_fields[path[-1]].default)
+
+
 def provider_variables() -> set[str]:
     """The first name of each of the providers' variables."""
-    return {_provider_variable(name) for name in ProviderKeys.model_fields}
+    return set(provider_defaults())
 
 
-def _provider_variable(name: str) -> str:
-    alias = ProviderKeys.model_fields[name].validation_alias
+def provider_defaults() -> dict[str, str]:
+    """The first name of each of the providers' variables, and its default."""
+    return {_names(name)[0]: _written(field.default) for name, field in ProviderKeys.model_fields.items()}
+
+
+def provider_names() -> set[str]:
+    """Every name that the providers' variables go by."""
+    return {name for field in ProviderKeys.model_fields for name in _names(field)}
+
+
+def _names(field: str) -> list[str]:
+    alias = ProviderKeys.model_fields[field].validation_alias
     if alias is None:
-        return name.upper()
-    return alias if isinstance(alias, str) else str(getattr(alias, "choices", [alias])[0])
+        return [field.upper()]
+    return [alias] if isinstance(alias, str) else [str(choice) for choice in getattr(alias, "choices", [alias])]
+
+
+def _written(default: object) -> str:
+    match default:
+        case None:
+            return ""
+        case bool() | list():
+            return json.dumps(default, separators=(",", ":"))
+        case _:
+            return str(default)
 
 
 def reads(modules: Iterable[ast.Module]) -> set[tuple[str, ...]]:

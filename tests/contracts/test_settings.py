@@ -1,12 +1,11 @@
 """Nothing can be configured that nothing reads, and everything that can be is explained in .env.example."""
 
 import ast
-import json
 import re
 
 from perdure.settings import Settings
 from tests.contracts.checkout import ROOT, sources
-from tests.contracts.settings_fields import leaves, provider_variables, reads, type_of_section, variable
+from tests.contracts.settings_fields import default_of, leaves, provider_variables, reads, variable
 
 
 def test_every_setting_is_read_somewhere() -> None:
@@ -33,7 +32,7 @@ def test_the_example_explains_every_variable_and_shows_its_default() -> None:
     shown = dict(re.findall(r"^# ([A-Z][A-Z0-9_]+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
     compose = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text())) - {"COMMIT"}
 
-    ours = {variable(path): _default(path) for path in leaves()}
+    ours = {variable(path): default_of(path) for path in leaves()}
     assert {name: value for name, value in shown.items() if name.startswith("PERDURE_")} == ours
     assert set(shown) - set(ours) == provider_variables() | (compose - set(ours))
 
@@ -41,15 +40,3 @@ def test_the_example_explains_every_variable_and_shows_its_default() -> None:
 def test_the_example_taken_as_it_is_changes_nothing() -> None:
     as_copied = Settings(_env_file=ROOT / ".env.example")  # pyright: ignore[reportCallIssue] - pydantic-settings' own
     assert as_copied == Settings(_env_file=None)  # pyright: ignore[reportCallIssue] - pydantic-settings' own
-
-
-def _default(path: tuple[str, ...]) -> str:
-    owner = Settings if len(path) == 1 else type_of_section[path[0]]
-    default: object = owner.model_fields[path[-1]].default
-    match default:
-        case None:
-            return ""
-        case bool() | list():
-            return json.dumps(default, separators=(",", ":"))
-        case _:
-            return str(default)

@@ -5,10 +5,13 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-Call = Callable[[], Awaitable[object]]
+Answer = TypeVar("Answer")
+Call = Callable[[], Awaitable[Answer]]
+Between = Callable[[Answer], Awaitable[None]]
 
 
 class Figure(BaseModel):
@@ -42,16 +45,21 @@ class Sample(BaseModel):
         return len(self.times_ms) / self.seconds
 
 
-async def sample(call: Call, *, calls: int, at_once: int) -> Sample:
-    """Make `calls` calls, `at_once` at a time. A call that raises ends the measurement: errors are not averaged."""
+async def sample(call: Call[Answer], *, calls: int, at_once: int, between: Between[Answer] | None = None) -> Sample:
+    """Make `calls` calls, `at_once` at a time, with what is to be done `between` two of them left untimed.
+
+    A call that raises ends the measurement: errors are not averaged.
+    """
     times: list[float] = []
     left = iter(range(calls))
 
     async def one_after_another() -> None:
         for _ in left:
             began = time.perf_counter()
-            await call()
+            answer = await call()
             times.append((time.perf_counter() - began) * 1000)
+            if between is not None:
+                await between(answer)
 
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
@@ -62,18 +70,19 @@ async def sample(call: Call, *, calls: int, at_once: int) -> Sample:
 
 async def measure(
     name: str,
-    call: Call,
+    call: Call[Answer],
     *,
     calls: int,
     at_once: int = 1,
     runs: int = 3,
+    between: Between[Answer] | None = None,
     target: str | None = None,
     floor: str | None = None,
 ) -> Figure:
     """Warm up, then take `runs` samples; each figure is the median over the runs. Says what it does on stderr."""
     print(f"measuring {name} …", file=sys.stderr, flush=True)
-    await sample(call, calls=max(calls // 10, at_once), at_once=at_once)
-    samples = [await sample(call, calls=calls, at_once=at_once) for _ in range(runs)]
+    await sample(call, calls=max(calls // 10, at_once), at_once=at_once, between=between)
+    samples = [await sample(call, calls=calls, at_once=at_once, between=between) for _ in range(runs)]
     return Figure(
         name=name,
         calls=calls,

@@ -5,9 +5,19 @@ from datetime import timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from perdure.domain.runs import StepFailure
+from perdure.domain.runs import GenerateInput, StepFailure
 from perdure.domain.text import storable
 from perdure.llm import ModelCallError
+
+
+def too_slow(step: GenerateInput) -> ModelCallError:
+    """The failure of an answer that was not whole within the step's limit."""
+    return ModelCallError(
+        f"{step.model}, asked for '{step.node_label}', did not finish its answer within {step.timeout_seconds:g} s."
+        " Raise timeout_seconds or lower max_tokens.",
+        kind="timeout",
+        retryable=True,
+    )
 
 
 def as_application_error(error: ModelCallError) -> ApplicationError:

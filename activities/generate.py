@@ -1,13 +1,16 @@
 """The model call of a step."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio import activity
 
-from activities.failures import as_application_error
+from activities.failures import as_application_error, too_slow
 from activities.heartbeat import heartbeating
 from perdure.domain.generation import Generation, GenerationRequest, PromptMessage
 from perdure.domain.runs import GenerateInput, GenerateResult, StepRef
@@ -17,7 +20,11 @@ from perdure.llm import ModelCallError, Models
 from perdure.memory import buffer
 from perdure.orchestration.prompts import with_context
 from perdure.storage.chats import read_messages
+from perdure.storage.outages import waiting_out
 from perdure.storage.transcripts import keep_answer, kept_answer, read_texts
+
+Argument = TypeVar("Argument")
+Found = TypeVar("Found")
 
 
 class GenerateActivities:
@@ -37,32 +44,45 @@ class GenerateActivities:
         """
         info = activity.info()
         ref = StepRef(execution_id=step.execution_id, run_id=_run_id(info.workflow_run_id), step_id=step.step_id)
-        if info.attempt > 1:
-            async with self._database.connect() as connection:
-                found = await kept_answer(connection, ref)
-            if found is not None:
-                return found
-        started_at = datetime.now(UTC)
-        stream = _Stream(self._live, step, info.attempt)
-        self._live.publish(step.execution_id, StepStarted(node_id=step.node_id, attempt=info.attempt))
         async with heartbeating():
+            if info.attempt > 1:
+                found = await self._within_reach(kept_answer, ref)
+                if found is not None:
+                    return found
+            started_at = datetime.now(UTC)
+            self._live.publish(step.execution_id, StepStarted(node_id=step.node_id, attempt=info.attempt))
             request = await self._request(step)
-            try:
-                generation = await self._models.generate(request, on_text=stream.add)
-            except ModelCallError as error:
-                self._live.publish(
-                    step.execution_id,
-                    AttemptFailed(node_id=step.node_id, attempt=info.attempt, error=storable(error.detail)),
-                )
-                raise as_application_error(error) from error
+            generation = await self._call(step, request, info.attempt)
             result = _result(generation, ref, info.attempt, started_at)
             # The run's end is announced after this activity: its words must be on the channel by then.
-            await asyncio.gather(self._keep(result), self._live.drain())
+            await asyncio.gather(self._within_reach(keep_answer, result), self._live.drain())
         return result
 
-    async def _keep(self, result: GenerateResult) -> None:
-        async with self._database.connect() as connection:
-            await keep_answer(connection, result)
+    async def _call(self, step: GenerateInput, request: GenerationRequest, attempt: int) -> Generation:
+        stream = _Stream(self._live, step, attempt)
+        try:
+            async with asyncio.timeout(step.timeout_seconds):
+                return await self._models.generate(request, on_text=stream.add)
+        except ModelCallError as error:
+            failure = error
+        except TimeoutError:
+            failure = too_slow(step)
+        self._live.publish(
+            step.execution_id,
+            AttemptFailed(node_id=step.node_id, attempt=attempt, error=storable(failure.detail)),
+        )
+        # Raised out here: the provider's error is no part of the chain that history keeps.
+        raise as_application_error(failure)
+
+    async def _within_reach(
+        self, work: Callable[[AsyncConnection, Argument], Awaitable[Found]], argument: Argument
+    ) -> Found:
+        """Do a statement's work, waiting for the database while it is away: a paid answer is not given up for that."""
+        async for attempt in waiting_out():
+            with attempt:
+                async with self._database.connect() as connection:
+                    return await work(connection, argument)
+        raise AssertionError  # waiting_out ends by returning or by raising
 
     async def _request(self, step: GenerateInput) -> GenerationRequest:
         refs = [part.ref for part in step.context]
@@ -71,10 +91,10 @@ class GenerateActivities:
         texts: dict[StepRef, str] = {}
         history: list[PromptMessage] = []
         if refs or (step.conversation and step.conversation.upto):
-            async with self._database.connect() as connection:
-                texts = await read_texts(connection, refs)
-                if step.conversation and step.max_messages:
-                    history = await read_messages(connection, step.conversation, limit=step.max_messages)
+            texts = await self._within_reach(read_texts, refs)
+            if step.conversation and step.max_messages:
+                shown = partial(read_messages, limit=step.max_messages)
+                history = await self._within_reach(shown, step.conversation)
         task = texts[step.task] if isinstance(step.task, StepRef) else step.task
         prompt = with_context(task, [(part.label, texts[part.ref]) for part in step.context])
         remembered = buffer.recall(history, step.max_messages) if step.max_messages else []

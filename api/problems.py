@@ -36,6 +36,7 @@ from perdure.domain.errors import (
     UnsupportedMediaTypeError,
 )
 from perdure.domain.validation import does_not_validate, field_problems
+from perdure.storage.outages import is_outage
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +45,6 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _INTERNAL = 500
 _RETRY_AFTER_SECONDS = 5
 _WHAT_WENT_WRONG = "Something went wrong on our side. Tell the operator this number, which is in the log too: {}."
-# PostgreSQL's classes of errors that pass: connection lost, out of connections or memory, shutting down or starting.
-_PASSING_STATES = ("08", "53", "57P")
 _PASSING_CODES = frozenset(
     {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
 )
@@ -206,10 +205,7 @@ async def _on_validation(request: Request, exc: Exception) -> Response:
 
 
 async def _on_database_error(request: Request, exc: Exception) -> Response:
-    origin = exc.orig if isinstance(exc, DBAPIError) else exc
-    state = str(getattr(origin, "sqlstate", None) or "")
-    lost = isinstance(exc, DBAPIError) and exc.connection_invalidated
-    if not (lost or state.startswith(_PASSING_STATES)):
+    if not is_outage(exc):
         raise exc
     return await _on_lost_part(request, exc)
 

@@ -41,10 +41,10 @@ class StartRequest:
     idempotency_key: str | None = None
 
     @property
-    def request_hash(self) -> bytes:
+    def request_hash(self) -> str:
         """What must be equal for two calls with one key to be the same call."""
         asked = {"flow_id": str(self.flow.id), "input_data": self.input_data}
-        return sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest()
+        return sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @property
     def execution_id(self) -> UUID:
@@ -68,17 +68,15 @@ async def start_execution(runtime: Runtime, request: StartRequest, *, execution_
         )
         run = _run_input(request, execution_id, conversation, default_model(runtime.settings.llm))
         header = run.header
-        inserted = await insert_started(
-            session,
-            header,
-            idempotency_key=request.idempotency_key,
-            request_hash=request.request_hash if request.idempotency_key else None,
-        )
-        if not inserted:
+        if not await insert_started(session, header):
             return await _first_of_key(session, request)
         await start_run(runtime.client, run)
         await note_start(session, header)
-    return Execution(**header.model_dump(exclude={"execution_id"}), id=execution_id, status=ExecutionStatus.RUNNING)
+    return Execution(
+        **header.model_dump(exclude={"execution_id", "idempotency_key", "request_hash"}),
+        id=execution_id,
+        status=ExecutionStatus.RUNNING,
+    )
 
 
 async def get_execution(runtime: Runtime, execution_id: UUID, *, user_id: int) -> Execution:
@@ -222,6 +220,8 @@ def _run_input(
         user_id=request.user_id,
         input_data=request.input_data,
         conversation=conversation,
+        idempotency_key=request.idempotency_key,
+        request_hash=request.request_hash if request.idempotency_key else None,
         default_model=model,
         started_at=datetime.now(UTC),
     )

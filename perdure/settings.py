@@ -4,10 +4,35 @@
 SDKs use and are read by `perdure.llm`.
 """
 
+import json
+import re
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_MODEL = re.compile(r"[^\s:]+:\S+")
+
+
+def _checked_model(text: str) -> str:
+    if not _MODEL.fullmatch(text):
+        raise PydanticCustomError("model_name", "write it as provider:model, such as openai:gpt-4o-mini")
+    return text
+
+
+def _read_list(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise PydanticCustomError("json_list", 'write it as a JSON list, such as ["https://example.org"]') from error
+
+
+# pydantic-settings would decode it too, but its complaint does not name the variable.
+_JsonList = Annotated[list[str], NoDecode, BeforeValidator(_read_list)]
 
 
 class ApiSettings(BaseModel):
@@ -16,7 +41,7 @@ class ApiSettings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     max_body_bytes: int = Field(default=10 * 1024 * 1024, gt=0, description="A larger request body is a 413.")
-    cors_origins: list[str] = Field(
+    cors_origins: _JsonList = Field(
         default=["http://localhost:3000", "http://localhost:5173"],
         description="Where browsers may call from: front ends that are served elsewhere.",
     )
@@ -42,7 +67,7 @@ class LlmSettings(BaseModel):
     """Models: the embedded one, and the one used where a flow names none."""
 
     local_model: bool = Field(default=True, description="Serve the embedded model from the worker's machine.")
-    default_model: str | None = Field(
+    default_model: Annotated[str, AfterValidator(_checked_model)] | None = Field(
         default=None, description="`provider:model` used where a flow names none; unset: the embedded model."
     )
 
@@ -73,10 +98,15 @@ class WorkerSettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Everything that can be configured. A test fails on a field that nothing reads."""
+    """Everything that can be configured; an empty value counts as unset. A test fails on a field that nothing reads."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PERDURE_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
+        env_prefix="PERDURE_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     data_dir: Path = Path(".perdure")

@@ -42,7 +42,10 @@ MODEL_CALL_LIMIT = timedelta(hours=24)
 """All attempts of one step together, the waits that providers ask for included."""
 
 CHAT_RETRIES = 3
-CHAT_TIMEOUT = timedelta(minutes=5)
+CHAT_TIMEOUT_SECONDS = 300.0
+
+DATABASE_GRACE = timedelta(hours=1)
+"""How long a step waits for a database that is away, so that its outage costs no attempt at the model."""
 
 RECORD_TIMEOUT = timedelta(seconds=30)
 RECORD_LIMIT = timedelta(hours=1)
@@ -53,7 +56,7 @@ class StepFailedError(Exception):
     """A step gave up, and with it the run; the message is what the last attempt said."""
 
 
-async def generate(step: GenerateInput, ledger: Ledger, *, retries: int, attempt_limit: timedelta) -> GenerateResult:
+async def generate(step: GenerateInput, ledger: Ledger, *, retries: int) -> GenerateResult:
     """One model call as an activity of its own, entered in the ledger. Raises StepFailedError when it gives up."""
     ledger.apply(StepScheduled.of(step), workflow.now())
     try:
@@ -62,7 +65,8 @@ async def generate(step: GenerateInput, ledger: Ledger, *, retries: int, attempt
             step,
             activity_id=step.step_id,
             summary=f"{step.node_type}: {step.node_label} ({step.model})",
-            start_to_close_timeout=attempt_limit,
+            # The activity ends a model call after its limit; what is beyond that it may wait for the database.
+            start_to_close_timeout=timedelta(seconds=step.timeout_seconds) + DATABASE_GRACE,
             schedule_to_close_timeout=MODEL_CALL_LIMIT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             # The run says «cancelled» only when the provider's connection is closed.
@@ -71,7 +75,7 @@ async def generate(step: GenerateInput, ledger: Ledger, *, retries: int, attempt
                 initial_interval=MODEL_RETRY_BACKOFF,
                 maximum_interval=MODEL_RETRY_BACKOFF_LIMIT,
                 maximum_attempts=retries + 1,
-                non_retryable_error_types=["PayloadsTooLarge"],
+                non_retryable_error_types=["PayloadsTooLarge", "NotFoundError"],
             ),
         )
     except ActivityError as error:
@@ -143,10 +147,10 @@ class TeamSteps:
                 context=tuple(ContextPart(label=answer.label, ref=answer.ref) for answer in after),
                 temperature=agent.temperature,
                 max_tokens=agent.max_tokens,
+                timeout_seconds=agent.timeout_seconds,
             ),
             self._ledger,
             retries=agent.max_retries,
-            attempt_limit=timedelta(seconds=agent.timeout_seconds),
         )
         return Answer(agent_id=agent.id, label=agent.name, text=result.text, ref=result.ref)
 
@@ -190,8 +194,8 @@ async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: st
             max_messages=flow.memory_config.max_messages,
             temperature=config.temperature,
             max_tokens=config.max_tokens,
+            timeout_seconds=CHAT_TIMEOUT_SECONDS,
         ),
         ledger,
         retries=CHAT_RETRIES,
-        attempt_limit=CHAT_TIMEOUT,
     )

@@ -122,7 +122,7 @@ def upgrade() -> None:
         sa.Column("node_executions", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("metrics", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("idempotency_key", sa.Text(), nullable=True),
-        sa.Column("request_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("request_hash", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["flow_id"], ["flows.id"], name=op.f("fk_executions_flow_id")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_executions_user_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_executions")),

@@ -71,7 +71,7 @@ class Ledger:
         )
 
     def _complete(self, data: StepCompleted) -> None:
-        self._llm_calls += 1
+        self._llm_calls += data.attempt
         self._tokens += (data.input_tokens or 0) + (data.output_tokens or 0)
         if data.cost_usd is None:
             self._cost_known = False

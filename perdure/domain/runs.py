@@ -35,6 +35,8 @@ class RunInput(_Part):
     user_id: int
     input_data: dict[str, JsonValue]
     conversation: ConversationRef | None = None
+    idempotency_key: str | None = None
+    request_hash: str | None = Field(default=None, description="What the key came with, SHA-256 in hex.")
     default_model: ModelRef | None = Field(default=None, description="Used where the flow names no model.")
     started_at: datetime
 
@@ -52,6 +54,8 @@ class RunInput(_Part):
             session_id=self.conversation.session_id if self.conversation else None,
             input_data=self.input_data,
             started_at=self.started_at,
+            idempotency_key=self.idempotency_key,
+            request_hash=self.request_hash,
         )
 
 
@@ -67,6 +71,8 @@ class RunHeader(_Part):
     session_id: str | None
     input_data: dict[str, JsonValue]
     started_at: datetime
+    idempotency_key: str | None = None
+    request_hash: str | None = None
 
 
 class RunResult(_Part):
@@ -126,6 +132,7 @@ class GenerateInput(_Part):
     max_messages: int | None = Field(default=None, description="Messages of the conversation to show, newest kept.")
     temperature: float | None = None
     max_tokens: int | None = None
+    timeout_seconds: float = Field(gt=0, description="For the model's whole answer, at each attempt.")
 
 
 class GenerateResult(_Part):

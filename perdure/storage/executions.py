@@ -25,8 +25,7 @@ _nodes = TypeAdapter(list[NodeExecution])
 
 
 def _started_columns() -> list[str]:
-    header = [name for name in RunHeader.model_fields if name != "execution_id"]
-    return ["id", "status", "idempotency_key", "request_hash", *header]
+    return ["id", "status", *(name for name in RunHeader.model_fields if name != "execution_id")]
 
 
 # Every run executes these, so they are built once.
@@ -87,9 +86,7 @@ class ExecutionFilter:
     session_id: str | None = None
 
 
-async def insert_started(
-    session: AsyncSession, header: RunHeader, *, idempotency_key: str | None, request_hash: bytes | None
-) -> bool:
+async def insert_started(session: AsyncSession, header: RunHeader) -> bool:
     """Insert the row of a run that is about to start. False when its id or its idempotency key is taken.
 
     A concurrent call with the same key waits here until the other's transaction is over.
@@ -98,8 +95,6 @@ async def insert_started(
         **header.model_dump(exclude={"execution_id"}),
         "id": header.execution_id,
         "status": ExecutionStatus.RUNNING.value,
-        "idempotency_key": idempotency_key,
-        "request_hash": request_hash,
     }
     return (await session.execute(_INSERT, row)).one_or_none() is not None
 
@@ -119,7 +114,7 @@ async def note_start(session: AsyncSession, header: RunHeader) -> None:
 
 async def adopt(session: AsyncSession, header: RunHeader) -> None:
     """Make the row of a run that Temporal knows and the list does not: its starter died before it could commit."""
-    if await insert_started(session, header, idempotency_key=None, request_hash=None):
+    if await insert_started(session, header):
         await note_start(session, header)
 
 
@@ -140,7 +135,7 @@ async def settle(session: AsyncSession, ending: RunEnding) -> bool:
     header = ending.header
     if not await _close(session, header, outcome):
         # Settled already; or its starter has not committed yet, or died before: the insert waits for it to be known.
-        if await insert_started(session, header, idempotency_key=None, request_hash=None):
+        if await insert_started(session, header):
             await note_start(session, header)
         if not await _close(session, header, outcome):
             return False
@@ -200,7 +195,7 @@ async def read_execution(connection: AsyncConnection, execution_id: UUID, *, use
     return _to_execution(row)
 
 
-async def find_by_key(session: AsyncSession, *, user_id: int, key: str) -> tuple[Execution, bytes | None] | None:
+async def find_by_key(session: AsyncSession, *, user_id: int, key: str) -> tuple[Execution, str | None] | None:
     """The execution that an idempotency key made, and the hash of the request that came with it."""
     found = await session.execute(
         select(*_SHOWN, ExecutionRow.request_hash).where(

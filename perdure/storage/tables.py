@@ -198,7 +198,7 @@ class ExecutionRow(Base):
     node_executions: Mapped[list[JsonValue] | None] = mapped_column(JSONB(none_as_null=True))
     metrics: Mapped[Json | None]
     idempotency_key: Mapped[str | None]
-    request_hash: Mapped[bytes | None]
+    request_hash: Mapped[str | None]
 
     __table_args__ = (
         UniqueConstraint("user_id", "idempotency_key"),

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import cast
 
-from sqlalchemy import Table, bindparam, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Table, Text, Uuid, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from perdure.domain.errors import NotFoundError
@@ -24,6 +24,14 @@ _APPEND = (
 
 ANSWER = 0
 """The sequence number of a step's answer."""
+
+# All rows that might be meant: refs of one step differ in their runs only after a reset, so there are few too many.
+_READ = select(TranscriptRow.execution_id, TranscriptRow.run_id, TranscriptRow.step_id, TranscriptRow.content).where(
+    TranscriptRow.execution_id == func.any(bindparam("executions", type_=ARRAY(Uuid))),
+    TranscriptRow.run_id == func.any(bindparam("runs", type_=ARRAY(Text))),
+    TranscriptRow.step_id == func.any(bindparam("steps", type_=ARRAY(Text))),
+    TranscriptRow.sequence == ANSWER,
+)
 
 
 async def keep_answer(connection: AsyncConnection, result: GenerateResult) -> None:
@@ -64,17 +72,12 @@ async def read_texts(connection: AsyncConnection, refs: Iterable[StepRef]) -> di
     if not wanted:
         return {}
     rows = await connection.execute(
-        select(TranscriptRow.execution_id, TranscriptRow.run_id, TranscriptRow.step_id, TranscriptRow.content).where(
-            TranscriptRow.sequence == ANSWER,
-            or_(
-                *(
-                    (TranscriptRow.execution_id == ref.execution_id)
-                    & (TranscriptRow.run_id == ref.run_id)
-                    & (TranscriptRow.step_id == ref.step_id)
-                    for ref in wanted
-                )
-            ),
-        )
+        _READ,
+        {
+            "executions": list({ref.execution_id for ref in wanted}),
+            "runs": list({ref.run_id for ref in wanted}),
+            "steps": list({ref.step_id for ref in wanted}),
+        },
     )
     texts = {
         StepRef(execution_id=execution_id, run_id=run_id, step_id=step_id): content

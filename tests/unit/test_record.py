@@ -49,6 +49,7 @@ def step(step_id: str) -> GenerateInput:
         model=MODEL,
         system_prompt="",
         task="Go.",
+        timeout_seconds=60,
     )
 
 

@@ -32,9 +32,18 @@ PAYLOADS_AT_LEAST = timedelta(days=1)
 class HousekeepingActivities:
     """Built once per worker with what they need."""
 
-    def __init__(self, client: Client, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        client: Client,
+        sessions: Sessions,
+        *,
+        grace: timedelta = GRACE,
+        payloads_at_least: timedelta = PAYLOADS_AT_LEAST,
+    ) -> None:
         self._client = client
         self._sessions = sessions
+        self._grace = grace
+        self._payloads_at_least = payloads_at_least
 
     @activity.defn
     async def reconcile(self) -> ReconcileResult:
@@ -52,7 +61,7 @@ class HousekeepingActivities:
         after: UUID | None = None
         while True:
             async with self._sessions() as session:
-                page = await open_executions(session, started_before=datetime.now(UTC) - GRACE, after=after)
+                page = await open_executions(session, started_before=datetime.now(UTC) - self._grace, after=after)
             if not page:
                 return settled
             after = page[-1]
@@ -66,7 +75,7 @@ class HousekeepingActivities:
         after = ""
         while True:
             async with self._sessions() as session:
-                owners = await owners_before(session, datetime.now(UTC) - PAYLOADS_AT_LEAST, after=after)
+                owners = await owners_before(session, datetime.now(UTC) - self._payloads_at_least, after=after)
             if not owners:
                 return deleted
             after = owners[-1]
@@ -80,7 +89,7 @@ class HousekeepingActivities:
         kinds = ", ".join(f"'{name}'" for name in WORKFLOW_TYPES.values())
         query = (
             f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"
-            f" AND StartTime > '{(now - LOOK_BACK).isoformat()}' AND StartTime < '{(now - GRACE).isoformat()}'"
+            f" AND StartTime > '{(now - LOOK_BACK).isoformat()}' AND StartTime < '{(now - self._grace).isoformat()}'"
         )
         running = [UUID(run.id) async for run in self._client.list_workflows(query)]
         adopted = 0

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import openapi, problems
+from api import docs, openapi, problems
 from api.auth import Authenticator
 from api.edge import Edge
 from api.routes import agents, auth, chat, events, executions, flows, health
@@ -28,12 +28,13 @@ def create_app(runtime: Runtime) -> FastAPI:
         summary="Durable LLM flows",
         description=_DESCRIPTION,
         redirect_slashes=False,
-        swagger_ui_parameters={"persistAuthorization": True},
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.runtime = runtime
     app.state.authenticator = Authenticator(runtime.settings, runtime.single)
     app.state.login_desk = auth.LoginDesk()
-    for room in (health, auth, flows, agents, executions, chat, events, problems):
+    for room in (health, auth, flows, agents, executions, chat, events, problems, docs):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)

@@ -155,8 +155,8 @@ def install(app: FastAPI) -> None:
         RequestValidationError: _on_validation,
         PoolTimeoutError: _on_lost_part,
         DBAPIError: _on_database_error,
-        # Raised as they are while a connection is made. The API reads and writes no files while it answers, so that
-        # an operating system's error is a connection's.
+        # Raised as they are while a connection is made. The only files the API reads while it answers are the pages'
+        # own, whose errors `StaticFiles` answers, so that an operating system's error here is a connection's.
         PostgresError: _on_database_error,
         OSError: _on_lost_part,
         RPCError: _on_rpc_error,

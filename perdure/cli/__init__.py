@@ -105,11 +105,15 @@ def demo() -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Count only a worker on this machine, as its check.")
+    ] = False,
+) -> None:
     """Say what is configured, what answers and what is missing."""
     from perdure.cli.doctor import run_doctor
 
-    run_doctor()
+    run_doctor(own_worker=worker)
 
 
 def _exit_with(command: Callable[[], object]) -> None:

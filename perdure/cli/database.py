@@ -25,15 +25,15 @@ def database_url(settings: Settings) -> str:
 
 
 async def checked_database(settings: Settings) -> str:
-    """Return the address of a database that answers and whose tables are those of this version.
+    """Return the address of a database that answers and whose tables this version can work on.
 
     Raises:
         SetupError: it is not so.
     """
     url = database_url(settings)
     await reach(url)
-    if not await migrate.is_current(url):
-        raise SetupError("The database's tables are not those of this version: run `perdure migrate`.")
+    if not await migrate.is_ready(url):
+        raise SetupError("The database's tables are older than this version: run `perdure migrate`.")
     return url
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
@@ -36,10 +37,14 @@ class Finding(NamedTuple):
     words: str
 
 
-def run_doctor() -> None:
-    """Print everything; exit with 1 when something needed is missing."""
+def run_doctor(*, own_worker: bool = False) -> None:
+    """Print everything; exit with 1 when something needed is missing.
+
+    Args:
+        own_worker: count only workers on this machine, or in this container. Its name tells them from others.
+    """
     settings = load_settings()
-    findings = asyncio.run(_examine(settings))
+    findings = asyncio.run(_examine(settings, own_worker=own_worker))
     console = make_console()
     console.print("[bold]Settings[/]")
     console.print(table_of([*configured(settings), *_provider_rows()]))
@@ -86,7 +91,7 @@ def _provider_rows() -> Iterator[tuple[str, str]]:
         yield " or ".join(names), "not set" if getattr(keys, name) == field.default else "set"
 
 
-async def _examine(settings: Settings) -> list[Finding]:
+async def _examine(settings: Settings, *, own_worker: bool) -> list[Finding]:
     findings = [
         Finding(State.NOTE, name, "is set and nothing reads it: is it misspelt?")
         for name in unknown_variables(list(os.environ))
@@ -97,7 +102,7 @@ async def _examine(settings: Settings) -> list[Finding]:
     except SetupError as error:
         return [*findings, Finding(State.MISSING, "Services", error.detail), _local_model_file(settings)]
     findings.append(await _database(settings))
-    findings += await _temporal(settings, endpoints)
+    findings += await _temporal(settings, endpoints, own_worker=own_worker)
     findings.append(await _api(settings))
     findings.append(_local_model_file(settings))
     return findings
@@ -121,19 +126,25 @@ async def _database(settings: Settings) -> Finding:
         await checked_database(settings)
     except SetupError as error:
         return Finding(State.MISSING, "Database", error.detail)
-    return Finding(State.OK, "Database", "answers and has the tables of this version")
+    return Finding(State.OK, "Database", "answers and has the tables that this version needs")
 
 
-async def _temporal(settings: Settings, endpoints: Endpoints) -> list[Finding]:
+async def _temporal(settings: Settings, endpoints: Endpoints, *, own_worker: bool) -> list[Finding]:
     address, namespace = endpoints.temporal_address, settings.temporal.namespace
     if problem := await namespace_answers(address, namespace):
         words = f"{address}: {problem}; see PERDURE_TEMPORAL__ADDRESS and PERDURE_TEMPORAL__NAMESPACE"
         return [Finding(State.MISSING, "Temporal", words)]
     answers = Finding(State.OK, "Temporal", f"{address} answers and has the namespace {namespace!r}")
     workers = await _polling_workers(address, namespace)
+    if own_worker:
+        here = socket.gethostname()
+        # The SDK's name for a worker is PROCESS@HOST.
+        workers = [worker for worker in workers if worker.partition("@")[2] == here]
+        missing = f"none on {here} asks for work: see its log, or start one with `perdure worker`"
+    else:
+        missing = "none asks for work, so runs wait: start one with `perdure worker`"
     if not workers:
-        words = "none asks for work, so runs wait: start one with `perdure worker`"
-        return [answers, Finding(State.MISSING, "Workers", words)]
+        return [answers, Finding(State.MISSING, "Workers", missing)]
     return [answers, Finding(State.OK, "Workers", ", ".join(workers))]
 
 

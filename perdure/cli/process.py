@@ -6,10 +6,13 @@ import logging
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_LOG_BYTES = 10 * 1024 * 1024
+_OLD_LOGS = 5
 
 
 class InterruptedStartError(Exception):
@@ -74,9 +77,12 @@ async def interruptible(stop: asyncio.Event) -> AsyncGenerator[None]:
 
 
 def log_to_file(path: Path) -> None:
-    """Send all logs to a file, INFO and above: the terminal belongs to the command."""
+    """Send all logs to a file, INFO and above: the terminal belongs to the command.
+
+    A file of 10 MB becomes `NAME.1`, and so on up to `NAME.5`, which the next one replaces.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _log_to(logging.FileHandler(path, encoding="utf-8"))
+    _log_to(RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_OLD_LOGS, encoding="utf-8"))
 
 
 def log_to_stderr() -> None:

@@ -20,28 +20,44 @@ def _config() -> Config:
 
 
 async def upgrade(database_url: str) -> None:
-    """Run every migration that the database has not seen."""
+    """Run every migration that the database has not seen. Nothing happens where a newer version has migrated it."""
 
     def run(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
         connection.commit()
         config = _config()
+        if _is_ahead(connection, ScriptDirectory.from_config(config)):
+            return
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
     await _on_connection(database_url, run)
 
 
-async def is_current(database_url: str) -> bool:
-    """Whether the database has seen every migration of this code."""
+async def is_ready(database_url: str) -> bool:
+    """Whether this code can work on the database's tables: they are its own, or those of a newer version.
+
+    Runs are pinned to the build that they started on, so workers of the build before must start after a migration too.
+    Migrations are written for that: they leave tables on which the build before works (docs/deploying.md).
+    """
     found: list[bool] = []
 
     def compare(connection: Connection) -> None:
-        heads = set(ScriptDirectory.from_config(_config()).get_heads())
-        found.append(set(MigrationContext.configure(connection).get_current_heads()) == heads)
+        scripts = ScriptDirectory.from_config(_config())
+        found.append(_is_ahead(connection, scripts) or _revisions(connection) == set(scripts.get_heads()))
 
     await _on_connection(database_url, compare)
     return found[0]
+
+
+def _is_ahead(connection: Connection, scripts: ScriptDirectory) -> bool:
+    """Whether the database's last migration is none of ours: migrations form one line, so it comes after ours."""
+    ours = {script.revision for script in scripts.walk_revisions()}
+    return not _revisions(connection) <= ours
+
+
+def _revisions(connection: Connection) -> set[str]:
+    return set(MigrationContext.configure(connection).get_current_heads())
 
 
 async def _on_connection(database_url: str, work: Callable[[Connection], None]) -> None:

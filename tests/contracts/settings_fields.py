@@ -37,11 +37,6 @@ def default_of(path: tuple[str, ...]) -> str:
     return _written(owner.model_fields[path[-1]].default)
 
 
-def provider_variables() -> set[str]:
-    """The first name of each of the providers' variables."""
-    return set(provider_defaults())
-
-
 def provider_defaults() -> dict[str, str]:
     """The first name of each of the providers' variables, and its default."""
     return {_names(name)[0]: _written(field.default) for name, field in ProviderKeys.model_fields.items()}

@@ -10,12 +10,12 @@ import pytest
 import typer.main
 import yaml
 from pydantic import BaseModel
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from perdure.cli import app
 from perdure.settings import Settings
 from tests.contracts.checkout import ROOT
-from tests.contracts.settings_fields import leaves, provider_variables, variable
+from tests.contracts.settings_fields import leaves, provider_names, variable
 
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "Dockerfile"
@@ -60,10 +60,10 @@ def compose() -> Compose:
 
 
 @pytest.fixture(scope="module")
-def commands() -> set[str]:
+def commands() -> dict[str, TyperCommand]:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    return set(group.commands)
+    return {name: command for name, command in group.commands.items() if isinstance(command, TyperCommand)}
 
 
 def test_the_compose_file_fits_the_specification() -> None:
@@ -78,12 +78,29 @@ def test_the_compose_file_fits_the_specification() -> None:
 
 
 def test_every_variable_set_for_our_containers_is_a_setting(compose: Compose) -> None:
-    known = {variable(path) for path in leaves()} | provider_variables()
+    known = {variable(path) for path in leaves()} | provider_names()
 
     for name, service in compose.services.items():
         if service.is_ours:
             assert set(service.environment) <= known, name
-    assert set(re.findall(r"^ *(?:ENV )?(PERDURE_\w+)=", DOCKERFILE.read_text(), flags=re.MULTILINE)) <= known
+    assert image_variables() <= known
+
+
+def test_every_setting_reaches_the_containers(compose: Compose) -> None:
+    named = set(compose.services["api"].environment) | set(compose.services["worker"].environment)
+    of_the_embedded_server = {"PERDURE_TEMPORAL__PORT", "PERDURE_TEMPORAL__UI_PORT"}
+
+    # What the image sets, an empty value from here would unset.
+    assert named & image_variables() == set()
+    assert named | image_variables() | of_the_embedded_server == {
+        *(variable(path) for path in leaves()),
+        *provider_names(),
+    }
+    assert provider_names() <= set(compose.services["worker"].environment)
+
+
+def image_variables() -> set[str]:
+    return set(re.findall(r"^ *(?:ENV )?(PERDURE_\w+)=", DOCKERFILE.read_text(), flags=re.MULTILINE))
 
 
 def test_what_is_set_for_our_containers_is_valid(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,13 +123,14 @@ def test_what_is_set_for_our_containers_is_valid(compose: Compose, monkeypatch: 
     assert settings.auth.secret
 
 
-def test_every_command_that_is_run_exists(compose: Compose, commands: set[str]) -> None:
+def test_every_command_that_is_run_exists(compose: Compose, commands: dict[str, TyperCommand]) -> None:
     for name, service in compose.services.items():
         if service.is_ours:
             assert service.command[0] in commands, name
             if service.healthcheck and service.healthcheck.test:
-                assert service.healthcheck.test[:2] == ["CMD", "perdure"], name
-                assert service.healthcheck.test[2] in commands, name
+                kind, program, command, *options = service.healthcheck.test
+                assert (kind, program) == ("CMD", "perdure"), name
+                assert set(options) <= {option for known in commands[command].params for option in known.opts}, name
     final_stage = DOCKERFILE.read_text().rpartition("\nFROM ")[2]
     assert 'ENTRYPOINT ["perdure"]' in final_stage
     default = re.search(r'^CMD \["(\w+)"\]$', final_stage, flags=re.MULTILINE)
@@ -135,9 +153,11 @@ def test_secrets_come_from_the_environment_and_have_no_default(compose: Compose)
     for name, service in compose.services.items():
         for key, value in service.environment.items():
             for reference in REFERENCE.finditer(value or ""):
-                assert not secret.search(reference["name"]) or reference["kind"] == "?", f"{name}: {key}"
-            # A null hands on what the environment has, and nothing when it has nothing.
-            assert not secret.search(key) or value is None or REFERENCE.search(value), f"{name}: {key}"
+                if secret.search(reference["name"]):
+                    # A provider's key may be missing; ours may not.
+                    is_empty = reference["name"] in provider_names() and not reference["rest"]
+                    assert reference["kind"] == "?" or is_empty, f"{name}: {key}"
+            assert not secret.search(key) or REFERENCE.search(value or ""), f"{name}: {key}"
     assert not secret.search("".join(re.findall(r"^(?:ARG|ENV) .*$", DOCKERFILE.read_text(), flags=re.MULTILINE)))
 
 

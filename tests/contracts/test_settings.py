@@ -5,7 +5,7 @@ import re
 
 from perdure.settings import Settings
 from tests.contracts.checkout import ROOT, sources
-from tests.contracts.settings_fields import default_of, leaves, provider_variables, reads, variable
+from tests.contracts.settings_fields import default_of, leaves, provider_names, reads, variable
 
 
 def test_every_setting_is_read_somewhere() -> None:
@@ -34,7 +34,7 @@ def test_the_example_explains_every_variable_and_shows_its_default() -> None:
 
     ours = {variable(path): default_of(path) for path in leaves()}
     assert {name: value for name, value in shown.items() if name.startswith("PERDURE_")} == ours
-    assert set(shown) - set(ours) == provider_variables() | (compose - set(ours))
+    assert set(shown) - set(ours) == provider_names() | (compose - set(ours))
 
 
 def test_the_example_taken_as_it_is_changes_nothing() -> None:

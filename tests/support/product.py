@@ -60,19 +60,24 @@ class Product:
         """Where its API answers."""
         return f"http://127.0.0.1:{self.api_port}"
 
-    async def start(self, *commands: str) -> None:
-        """Start `perdure COMMAND` for each, one after another, and wait until it is ready."""
+    async def start(
+        self, *commands: str, name: str | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start `perdure COMMAND` for each, one after another, and wait until it is ready.
+
+        A second process of one command needs a `name` of its own, to stop or kill it by.
+        """
         for command in commands:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "perdure",
                 command,
-                env=self.environment,
+                env={**self.environment, **(environment or {})},
                 cwd=CHECKOUT,
                 stdout=asyncio.subprocess.DEVNULL,
             )
-            self.processes[command] = process
+            self.processes[name or command] = process
             await self._until_ready(command, process)
 
     async def stop(self, command: str) -> int:

@@ -1,7 +1,6 @@
 """The deployed topology and its updates: external servers, processes that share nothing but addresses, two builds."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
 from temporalio.client import Client
@@ -19,10 +18,9 @@ TEAM: JsonObject = {
 }
 
 
-@pytest.fixture
-async def model() -> AsyncGenerator[ScriptedModel]:
-    async with ScriptedModel() as running:
-        yield running
+@pytest.fixture(autouse=True)
+async def forgetful(model: ScriptedModel) -> None:
+    await model.reset()
 
 
 async def build_of(product: Product, execution_id: object) -> str:
@@ -100,9 +98,10 @@ async def test_a_run_stays_with_its_build_and_new_runs_get_the_new_one(
         assert await build_of(product, old["id"]) == "one"
 
 
-async def test_up_takes_the_runs_of_its_former_build_along(
+async def test_up_killed_and_pulled_goes_on_where_it_was(
     tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel
 ) -> None:
+    """`kill -9` of everything, then a start of another build: the run is taken along, what it had is not paid again."""
     environment = {"OPENAI_BASE_URL": model.base_url, "PERDURE_WORKER__BUILD_ID": "before-pull"}
     async with Product(tmp_path_factory.mktemp("pulled") / "data", environment) as product:
         await product.start("up")
@@ -111,7 +110,7 @@ async def test_up_takes_the_runs_of_its_former_build_along(
         await model.script(Behaviour(text="one"), Behaviour(hang_after_tokens=1))
         run = await product.post(f"{API}/flows/{flow_id}/execute", {"input_data": {"message": "Go."}})
         await model.wait_for_requests(2)
-        await product.stop("up")
+        await product.kill("up")
         await product.start("up", environment={"PERDURE_WORKER__BUILD_ID": "after-pull"})
         assert (await ended(product, run["id"]))["status"] == "completed"
         assert await build_of(product, run["id"]) == "after-pull"

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 from uuid import uuid4
 
 import pytest
@@ -21,28 +20,6 @@ TEAM: JsonObject = {
     "tags": ["e2e"],
     "agents": [{"name": "One"}, {"name": "Two"}, {"name": "Three"}],
 }
-
-
-@pytest.fixture(scope="module")
-async def model() -> AsyncGenerator[ScriptedModel]:
-    async with ScriptedModel() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def product(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel) -> AsyncGenerator[Product]:
-    environment = {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "sk-e2e"}
-    async with Product(tmp_path_factory.mktemp("product") / "data", environment) as running:
-        await running.start("services")
-        await running.command("migrate")
-        await running.start("api", "worker")
-        await running.log_in("ada@example.com")
-        yield running
-
-
-@pytest.fixture(autouse=True)
-async def forgetful(model: ScriptedModel) -> None:
-    await model.reset()
 
 
 async def make(product: Product, kind: str = "agentflows", **fields: JsonValue) -> str:

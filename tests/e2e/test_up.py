@@ -27,7 +27,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 90
 STOP_SECONDS = 15
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 class Command:
@@ -177,14 +177,28 @@ def taken_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_services_stop_when_told_and_leave_nothing_running(start: Start, number: signal.Signals) -> None:
-    services = start("services")
-    running = services.until_ready()
+def test_services_stop_on_every_signal_and_start_again_where_they_left_off(start: Start, tmp_path: Path) -> None:
+    # Longer than the path of a socket may be.
+    data = tmp_path / ("long" * 30) / "data"
+    first = start("services", data)
+    running = first.until_ready()
     assert sql(running, "SHOW fsync") == "on"
-    assert services.stop(number) == 0
-    assert processes_of(services.data) == []
-    assert DataFolder.at(services.data).running() is None
+    sql(running, "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (7)")
+    assert "PERDURE_DATA_DIR" in start("services", data).refusal()
+    assert "in use" in start("up", data).refusal()
+    postmaster = data / "postgres" / "postmaster.pid"
+    lines = postmaster.read_text().splitlines()
+    assert first.stop(signal.SIGINT) == 0
+    assert processes_of(data) == []
+    assert DataFolder.at(data).running() is None
+
+    # As after a power cut: the file is there, and its number is some other program's.
+    postmaster.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        again = start("services", data)
+        assert sql(again.until_ready(), "SELECT id FROM kept") == 7
+        assert again.stop(number) == 0
+        assert processes_of(data) == []
 
 
 def test_a_stop_while_starting_is_a_good_end(start: Start) -> None:
@@ -192,14 +206,6 @@ def test_a_stop_while_starting_is_a_good_end(start: Start) -> None:
     wait_until((services.data / "temporal.db").exists, READY_SECONDS)
     assert services.stop(signal.SIGTERM) == 0
     assert processes_of(services.data) == []
-
-
-def test_a_second_start_in_the_same_folder_is_refused(start: Start) -> None:
-    first = start("services")
-    first.until_ready()
-    assert "PERDURE_DATA_DIR" in start("services").refusal()
-    assert "in use" in start("up").refusal()
-    assert first.stop(signal.SIGINT) == 0
 
 
 @pytest.mark.parametrize("setting", ["PERDURE_TEMPORAL__PORT", "PERDURE_TEMPORAL__UI_PORT", "PERDURE_API__PORT"])
@@ -216,8 +222,12 @@ def test_a_folder_that_cannot_be_written_names_its_setting(start: Start, tmp_pat
     assert "PERDURE_DATA_DIR" in start("up", data=tmp_path / "file" / "data").refusal()
 
 
-def test_after_a_kill_the_next_start_clears_up_and_keeps_the_data(start: Start, tmp_path: Path) -> None:
+def test_after_a_kill_at_any_moment_the_next_start_clears_up_and_keeps_the_data(start: Start, tmp_path: Path) -> None:
     other = start("services", data=tmp_path / "other")
+    # In the middle of the first start: half a cluster is no cluster.
+    killed = start("services")
+    wait_until((killed.data / "postgres.new" / "base").exists, READY_SECONDS)
+    killed.process.kill()
     other.until_ready()
     theirs = set(processes_of(other.data))
 
@@ -230,39 +240,10 @@ def test_after_a_kill_the_next_start_clears_up_and_keeps_the_data(start: Start, 
     assert left  # PostgreSQL outlives its parent
 
     again = start("services")
-    running = again.until_ready()
-    assert sql(running, "SELECT id FROM kept") == 7
+    assert sql(again.until_ready(), "SELECT id FROM kept") == 7
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
     # Another data folder's servers are none of its business.
     assert theirs == set(processes_of(other.data))
-
-
-def test_a_kill_in_the_middle_of_the_first_start_leaves_no_half_a_cluster(start: Start) -> None:
-    killed = start("services")
-    wait_until((killed.data / "postgres.new" / "base").exists, READY_SECONDS)
-    killed.process.kill()
-    again = start("services")
-    again.until_ready()
-    assert again.stop(signal.SIGINT) == 0
-
-
-def test_a_process_number_used_again_after_a_restart_does_not_block_postgres(start: Start) -> None:
-    first = start("services")
-    first.until_ready()
-    file = first.data / "postgres" / "postmaster.pid"
-    lines = file.read_text().splitlines()
-    assert first.stop(signal.SIGINT) == 0
-    # As after a power cut: the file is there, and its number is some other program's.
-    file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
-    again = start("services")
-    again.until_ready()
-    assert again.stop(signal.SIGINT) == 0
-
-
-def test_a_long_path_still_gets_a_socket(start: Start, tmp_path: Path) -> None:
-    services = start("services", data=tmp_path / ("long" * 30) / "data")
-    assert sql(services.until_ready(), "SELECT 1") == 1
-    assert services.stop(signal.SIGTERM) == 0
 
 
 @pytest.mark.parametrize("program", ["postgres", "temporal"])
@@ -276,7 +257,7 @@ def test_a_part_that_dies_ends_everything(start: Start, program: str) -> None:
     assert processes_of(services.data) == []
 
 
-def test_up_serves_everything_and_keeps_it(start: Start) -> None:
+def test_up_serves_everything_and_keeps_it_whatever_ends_it(start: Start) -> None:
     up = start("up")
     running = up.until_ready()
     printed = run(up.data, "token", "--user", "ada@example.org")
@@ -291,32 +272,40 @@ def test_up_serves_everything_and_keeps_it(start: Start) -> None:
     form = {"username": "admin@localhost", "password": password.read_text().strip()}
     assert call(running, "/api/auth/login", form=form)["access_token"]
     assert run(up.data, "password", "ada@example.org", given="correct horse\n").returncode == 0
-    examined = run(up.data, "doctor")
+    examined = run(up.data, "doctor", "--worker")
     assert examined.returncode == 0, examined.stdout
     assert up.stop(signal.SIGINT) == 0
     assert processes_of(up.data) == []
 
-    again = start("up")
-    running = again.until_ready()
+    up = start("up")
+    running = up.until_ready()
     form = {"username": "ada@example.org", "password": "correct horse"}
     assert call(running, "/api/auth/login", form=form)["access_token"]
     assert call(running, "/api/auth/me", token)["id"] == me["id"]
-    assert again.stop(signal.SIGTERM) == 0
-    assert processes_of(again.data) == []
-
-
-def test_a_killed_up_leaves_no_model_and_starts_again(start: Start) -> None:
-    up = start("up")
-    up.until_ready()
     up.process.kill()
     up.process.wait()
-    wait_until(lambda: not [p for p in processes_of(up.data) if "perdure.embedded.local_model" in p.cmdline()], 3)
-    again = start("up")
-    again.until_ready()
-    model = next(p for p in processes_of(again.data) if "perdure.embedded.local_model" in p.cmdline())
+    wait_until(lambda: not models_of(up.data), 3)
+
+    up = start("up")
+    running = up.until_ready()
+    assert call(running, "/api/auth/me", token)["id"] == me["id"]
+    (model,) = models_of(up.data)
     model.kill()
-    assert "local model stopped unexpectedly" in again.refusal()
-    assert processes_of(again.data) == []
+    assert "local model stopped unexpectedly" in up.refusal()
+    assert processes_of(up.data) == []
+
+
+def models_of(data: Path) -> list[psutil.Process]:
+    return [process for process in processes_of(data) if "perdure.embedded.local_model" in process.cmdline()]
+
+
+def test_doctor_counts_only_the_workers_of_this_machine_when_it_is_asked_to(start: Start) -> None:
+    services = start("services")
+    services.until_ready()
+    for words, said in ([], "none asks for work"), (["--worker"], f"none on {socket.gethostname()} asks for work"):
+        examined = run(services.data, "doctor", *words)
+        assert examined.returncode == 1
+        assert said in " ".join(examined.stdout.split())
 
 
 @pytest.mark.parametrize("command", ["api", "worker", "migrate", "token", "doctor"])

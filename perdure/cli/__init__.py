@@ -107,7 +107,7 @@ def demo() -> None:
 @app.command()
 def doctor(
     worker: Annotated[
-        bool, typer.Option("--worker", help="Count only a worker on this machine, as its check.")
+        bool, typer.Option("--worker", help="As a worker's health check: only this machine's count.")
     ] = False,
 ) -> None:
     """Say what is configured, what answers and what is missing."""

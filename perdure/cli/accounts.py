@@ -3,12 +3,12 @@
 import asyncio
 import secrets
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from perdure.auth import Passwords, issue_token
-from perdure.bootstrap import Runtime
 from perdure.cli.configuration import load_settings
 from perdure.cli.database import ADMIN_EMAIL, checked_database, transaction
 from perdure.domain.errors import PerdureError
@@ -16,6 +16,9 @@ from perdure.domain.users import normal_email
 from perdure.embedded.data_folder import DataFolder, write_private
 from perdure.settings import Settings
 from perdure.storage.users import ensure_user, find_login, set_password
+
+if TYPE_CHECKING:
+    from perdure.bootstrap import Runtime
 
 
 def run_token(email: str) -> None:
@@ -51,7 +54,7 @@ async def token_of(settings: Settings, database_url: str, email: str) -> str:
     return issue_token(settings, user)
 
 
-async def ensure_admin(runtime: Runtime, folder: DataFolder) -> None:
+async def ensure_admin(runtime: "Runtime", folder: DataFolder) -> None:
     """Make the first user, with a random password kept in the data folder, unless there is one with a password."""
     async with runtime.sessions.begin() as session:
         known = await find_login(session, ADMIN_EMAIL)

@@ -41,13 +41,15 @@ def run_doctor(*, own_worker: bool = False) -> None:
     """Print everything; exit with 1 when something needed is missing.
 
     Args:
-        own_worker: count only workers on this machine, or in this container. Its name tells them from others.
+        own_worker: as a worker's health check: only workers of this machine or container count, and the settings are
+            left out, since reading the providers' takes seconds of processor time.
     """
     settings = load_settings()
     findings = asyncio.run(_examine(settings, own_worker=own_worker))
     console = make_console()
-    console.print("[bold]Settings[/]")
-    console.print(table_of([*configured(settings), *_provider_rows()]))
+    if not own_worker:
+        console.print("[bold]Settings[/]")
+        console.print(table_of([*configured(settings), *_provider_rows()]))
     console.print("[bold]Findings[/]")
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
@@ -138,14 +140,18 @@ async def _temporal(settings: Settings, endpoints: Endpoints, *, own_worker: boo
     workers = await _polling_workers(address, namespace)
     if own_worker:
         here = socket.gethostname()
-        # The SDK's name for a worker is PROCESS@HOST.
-        workers = [worker for worker in workers if worker.partition("@")[2] == here]
+        workers = on_host(here, workers)
         missing = f"none on {here} asks for work: see its log, or start one with `perdure worker`"
     else:
         missing = "none asks for work, so runs wait: start one with `perdure worker`"
     if not workers:
         return [answers, Finding(State.MISSING, "Workers", missing)]
     return [answers, Finding(State.OK, "Workers", ", ".join(workers))]
+
+
+def on_host(host: str, workers: list[str]) -> list[str]:
+    """Pick the workers of one machine or container; Temporal's SDK calls each PROCESS@HOST."""
+    return [worker for worker in workers if worker.partition("@")[2] == host]
 
 
 async def _polling_workers(address: str, namespace: str) -> list[str]:

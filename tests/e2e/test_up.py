@@ -299,15 +299,6 @@ def models_of(data: Path) -> list[psutil.Process]:
     return [process for process in processes_of(data) if "perdure.embedded.local_model" in process.cmdline()]
 
 
-def test_doctor_counts_only_the_workers_of_this_machine_when_it_is_asked_to(start: Start) -> None:
-    services = start("services")
-    services.until_ready()
-    for words, said in ([], "none asks for work"), (["--worker"], f"none on {socket.gethostname()} asks for work"):
-        examined = run(services.data, "doctor", *words)
-        assert examined.returncode == 1
-        assert said in " ".join(examined.stdout.split())
-
-
 @pytest.mark.parametrize("command", ["api", "worker", "migrate", "token", "doctor"])
 def test_commands_say_so_when_nothing_runs(tmp_path: Path, command: str) -> None:
     done = run(tmp_path, command)

@@ -31,7 +31,6 @@ from tests.support.product import API, CHECKOUT, Product, free_port
 from tests.support.scripted_model import ScriptedModel
 
 FLOWS = 100_000
-POLL_SECONDS = 0.01
 SLOW_MODEL_MS = 490
 PARTS = ("executions", "reads")
 
@@ -72,11 +71,8 @@ async def _execute(product: Product, flow_id: str) -> None:
         raise RuntimeError(msg)
 
 
-async def _ended(product: Product, execution: dict[str, JsonValue]) -> None:
-    while True:
-        if (await product.get(f"{API}/executions/{execution['id']}"))["status"] == "completed":
-            return
-        await asyncio.sleep(POLL_SECONDS)
+async def _finished(product: Product, execution: dict[str, JsonValue]) -> None:
+    await product.ended(execution["id"])
 
 
 async def _executions(product: Product, bare: BareTemporal, calls: int) -> list[Figure]:
@@ -135,7 +131,7 @@ async def _executions(product: Product, bare: BareTemporal, calls: int) -> list[
         lambda: product.post(f"{API}/flows/{one}/execute", {"input_data": {"message": "Go."}}),
         calls=calls,
         # The answer comes before the run: the next call waits, untimed, until that one is over.
-        between=lambda execution: _ended(product, execution),
+        between=lambda execution: _finished(product, execution),
         target="p50 ≤ 20, p99 ≤ 60",
     )
     return [floor_one, figure_one, floor_20, figure_20, floor_five, figure_five, *slow, started]

@@ -180,7 +180,7 @@ async def test_a_body_that_is_too_large(alice: Caller, runtime: Runtime, chunked
 async def lost(runtime: Runtime) -> AsyncGenerator[FastAPI]:
     """An API whose database is not there."""
     engine = make_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none", pool_size=1)
-    yield create_app(replace(runtime, engine=engine, sessions=make_sessions(engine)))
+    yield create_app(replace(runtime, engine=engine, single=engine, sessions=make_sessions(engine)))
     await engine.dispose()
 
 

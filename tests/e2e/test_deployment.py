@@ -32,14 +32,6 @@ async def build_of(product: Product, execution_id: object) -> str:
     return pinned or versioning.deployment_version.build_id
 
 
-async def ended(product: Product, execution_id: object) -> JsonObject:
-    while True:
-        execution = await product.get(f"{API}/executions/{execution_id}")
-        if execution["status"] in {"completed", "failed", "cancelled"}:
-            return execution
-        await asyncio.sleep(0.2)
-
-
 async def test_processes_that_know_only_addresses_run_together(
     tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel
 ) -> None:
@@ -94,7 +86,7 @@ async def test_a_run_stays_with_its_build_and_new_runs_get_the_new_one(
                 if await build_of(product, new["id"]) == "two":
                     break
         assert new["status"] == "completed"
-        assert (await ended(product, old["id"]))["status"] == "completed"
+        assert (await product.ended(old["id"]))["status"] == "completed"
         assert await build_of(product, old["id"]) == "one"
 
 
@@ -112,6 +104,6 @@ async def test_up_killed_and_pulled_goes_on_where_it_was(
         await model.wait_for_requests(2)
         await product.kill("up")
         await product.start("up", environment={"PERDURE_WORKER__BUILD_ID": "after-pull"})
-        assert (await ended(product, run["id"]))["status"] == "completed"
+        assert (await product.ended(run["id"]))["status"] == "completed"
         assert await build_of(product, run["id"]) == "after-pull"
         assert len(await model.requests()) == 3

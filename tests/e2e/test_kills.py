@@ -23,14 +23,6 @@ async def started(product: Product, flow_id: str) -> str:
     return str(execution["id"])
 
 
-async def ended(product: Product, execution_id: str) -> JsonObject:
-    while True:
-        execution = await product.get(f"{API}/executions/{execution_id}")
-        if execution["status"] in {"completed", "failed", "cancelled"}:
-            return execution
-        await asyncio.sleep(0.2)
-
-
 async def test_a_killed_worker_repeats_the_call_in_flight_and_no_other(product: Product, model: ScriptedModel) -> None:
     flow_id = str((await product.post(f"{API}/agentflows", TEAM))["id"])
     await model.script(Behaviour(text="one"), Behaviour(hang_after_tokens=1))
@@ -41,7 +33,7 @@ async def test_a_killed_worker_repeats_the_call_in_flight_and_no_other(product: 
     running = await product.get(f"{API}/executions/{execution_id}")
     assert running["status"] == "running"
     await product.start("worker")
-    execution = await ended(product, execution_id)
+    execution = await product.ended(execution_id)
     assert execution["status"] == "completed"
     requests = await model.requests()
     assert [request.system_prompt for request in requests] == [
@@ -83,6 +75,6 @@ async def test_a_stopped_worker_hands_its_step_over_without_waiting_for_a_timeou
     assert await product.stop("worker") == 0
     await model.wait_for_disconnect()
     await product.start("worker")
-    execution = await ended(product, execution_id)
+    execution = await product.ended(execution_id)
     assert execution["status"] == "completed"
     assert len(await model.requests()) == 4

@@ -140,6 +140,14 @@ class Product:
         """One POST that must be a 200."""
         return _object(path, *await self.call("POST", path, body, headers))
 
+    async def ended(self, execution_id: JsonValue) -> JsonObject:
+        """An execution once it has ended; the test's own time limit bounds the wait."""
+        while True:
+            execution = await self.get(f"{API}/executions/{execution_id}")
+            if execution["status"] in {"completed", "failed", "cancelled"}:
+                return execution
+            await asyncio.sleep(POLL_SECONDS)
+
     @property
     def http(self) -> aiohttp.ClientSession:
         """The session that carries the token."""

@@ -5,7 +5,14 @@ import sys
 from contextlib import AsyncExitStack
 
 from perdure.cli.configuration import load_settings
-from perdure.cli.process import engine_logs_to_python, interruptible, log_to_stderr, run_until_stopped, until
+from perdure.cli.process import (
+    engine_logs_to_python,
+    interruptible,
+    log_to_stderr,
+    run_until_stopped,
+    tune_for_serving,
+    until,
+)
 from perdure.domain.errors import SetupError
 from perdure.embedded.data_folder import DataFolder
 from perdure.embedded.endpoints import Endpoints, resolve_endpoints
@@ -88,6 +95,7 @@ async def _api(settings: Settings, endpoints: Endpoints, stop: asyncio.Event) ->
         async with interruptible(stop):
             await checked_database(settings)
             runtime = await stack.enter_async_context(open_runtime(settings, endpoints))
+        tune_for_serving()
         await server.run(runtime, stop)
 
 
@@ -107,4 +115,5 @@ async def _worker(settings: Settings, endpoints: Endpoints, stop: asyncio.Event)
                 model = await stack.enter_async_context(LocalModel(folder))
                 endpoints = endpoints.model_copy(update={"local_model_url": model.base_url})
             runtime = await stack.enter_async_context(open_runtime(settings, endpoints))
+        tune_for_serving()
         await run_beside([model] if model else [], stop, worker.run(runtime, stop))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from perdure.cli.output import Announce
-from perdure.cli.process import engine_logs_to_python, interruptible, log_to_file
+from perdure.cli.process import engine_logs_to_python, interruptible, log_to_file, tune_for_serving
 from perdure.domain.errors import SetupError
 from perdure.embedded.data_folder import DataFolder
 from perdure.embedded.endpoints import Endpoints
@@ -127,6 +127,7 @@ async def _start(stack: AsyncExitStack, services: Services, announce: Announce) 
         _servers=servers,
     )
     await system.run(_until_ready(system.api_url, runtime))
+    tune_for_serving()
     return system
 
 

@@ -1,5 +1,6 @@
 """Waiting for the end of a run without asking again and again: the live channel says when it is recorded."""
 
+import time
 from uuid import UUID
 
 from perdure.bootstrap import Runtime
@@ -7,6 +8,7 @@ from perdure.domain.executions import Execution
 from perdure.executions import StartRequest, cancel_execution, get_execution, start_execution
 
 CANCEL_WAIT_SECONDS = 2.0
+LOOK_SECONDS = 15.0
 
 
 async def start_and_wait(runtime: Runtime, request: StartRequest, *, seconds: float | None) -> Execution:
@@ -17,10 +19,12 @@ async def start_and_wait(runtime: Runtime, request: StartRequest, *, seconds: fl
     # Watched before it starts, so that no end is missed.
     async with runtime.live.ending(execution_id) as ending:
         execution = await start_execution(runtime, request, execution_id=execution_id)
-        if execution.status.is_final:
-            return execution
-        await ending.wait(seconds)
-    return await get_execution(runtime, execution_id, user_id=request.user_id)
+        deadline = time.monotonic() + seconds
+        while not execution.status.is_final and (left := deadline - time.monotonic()) > 0:
+            # The channel may lose an end when its server crashes: whoever waits long looks now and then.
+            await ending.wait(min(left, LOOK_SECONDS))
+            execution = await get_execution(runtime, execution_id, user_id=request.user_id)
+    return execution
 
 
 async def cancel_and_wait(runtime: Runtime, execution_id: UUID, *, user_id: int) -> Execution:

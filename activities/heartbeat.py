@@ -22,5 +22,6 @@ async def heartbeating() -> AsyncGenerator[None]:
 
 async def _beat() -> None:
     while True:
-        activity.heartbeat()
+        # Not at once: what is done before the first beat costs the server no call.
         await asyncio.sleep(INTERVAL_SECONDS)
+        activity.heartbeat()

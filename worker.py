@@ -10,6 +10,7 @@ from datetime import timedelta
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 
+from activities.edge import EdgeInterceptor
 from activities.generate import GenerateActivities
 from activities.housekeeping import HousekeepingActivities
 from activities.records import RecordActivities
@@ -75,6 +76,7 @@ def build_worker(
         workflows=WORKFLOWS,
         activities=[generating.generate, recording.record_ending, recording.keep_text, housekeeping.reconcile],
         workflow_runner=runner or production_runner(),
+        interceptors=[EdgeInterceptor()],
         max_concurrent_activities=runtime.settings.worker.max_concurrent_steps,
         max_eager_activity_reservations_per_workflow_task=20,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

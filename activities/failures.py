@@ -20,15 +20,15 @@ def too_slow(step: GenerateInput) -> ModelCallError:
     )
 
 
-def as_application_error(error: ModelCallError) -> ApplicationError:
-    """Keep the provider's own advice: whether to retry, and after how long."""
+def as_application_error(error: ModelCallError, *, exhausted: bool) -> ApplicationError:
+    """Keep the provider's own advice: whether to retry, and after how long; `exhausted` retries end it all the same."""
     detail = storable(error.detail)
     activity.logger.warning("%s", detail)
     return ApplicationError(
         detail,
-        StepFailure(attempt=activity.info().attempt, kind=error.kind),
+        StepFailure(attempt=activity.info().attempt, kind=error.kind, exhausted=exhausted),
         type="ModelCallFailed",
-        non_retryable=not error.retryable,
+        non_retryable=exhausted or not error.retryable,
         # An expected failure: the line above says it, a traceback would add nothing.
         category=ApplicationErrorCategory.BENIGN,
         next_retry_delay=timedelta(seconds=error.retry_after_seconds) if error.retry_after_seconds else None,

@@ -21,7 +21,7 @@ from perdure.memory import buffer
 from perdure.orchestration.prompts import with_context
 from perdure.storage.chats import read_messages
 from perdure.storage.outages import waiting_out
-from perdure.storage.transcripts import keep_answer, kept_answer, read_texts
+from perdure.storage.transcripts import FailedAttempt, keep_answer, keep_failure, kept_answer, read_texts
 
 Argument = TypeVar("Argument")
 Found = TypeVar("Found")
@@ -52,13 +52,13 @@ class GenerateActivities:
             started_at = datetime.now(UTC)
             self._live.publish(step.execution_id, StepStarted(node_id=step.node_id, attempt=info.attempt))
             request = await self._request(step)
-            generation = await self._call(step, request, info.attempt)
+            generation = await self._call(step, request, ref, info.attempt)
             result = _result(generation, ref, info.attempt, started_at)
             # The run's end is announced after this activity: its words must be on the channel by then.
             await asyncio.gather(self._within_reach(keep_answer, result), self._live.drain())
         return result
 
-    async def _call(self, step: GenerateInput, request: GenerationRequest, attempt: int) -> Generation:
+    async def _call(self, step: GenerateInput, request: GenerationRequest, ref: StepRef, attempt: int) -> Generation:
         stream = _Stream(self._live, step, attempt)
         try:
             async with asyncio.timeout(step.timeout_seconds):
@@ -71,8 +71,11 @@ class GenerateActivities:
             step.execution_id,
             AttemptFailed(node_id=step.node_id, attempt=attempt, error=storable(failure.detail)),
         )
+        # Counted by us and not by Temporal: a step that loses its worker has not used up its model's retries.
+        kept = FailedAttempt(ref=ref, attempt=attempt, kind=failure.kind, detail=storable(failure.detail))
+        failures = await self._within_reach(keep_failure, kept) if failure.retryable else 1
         # Raised out here: the provider's error is no part of the chain that history keeps.
-        raise as_application_error(failure)
+        raise as_application_error(failure, exhausted=failure.retryable and failures > step.max_retries)
 
     async def _within_reach(
         self, work: Callable[[AsyncConnection, Argument], Awaitable[Found]], argument: Argument

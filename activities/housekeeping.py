@@ -10,7 +10,7 @@ from activities.heartbeat import heartbeating
 from perdure.domain.housekeeping import ReconcileResult
 from perdure.live import purge
 from perdure.storage.engine import Sessions
-from perdure.storage.executions import adopt, missing_rows, open_executions
+from perdure.storage.executions import adopt, missing_rows, open_executions, reopen
 from perdure.storage.payloads import delete_payloads, owners_before
 from perdure.temporal.settling import describe_open, is_known, settle_from_history, started_header
 from perdure.temporal.starting import WORKFLOW_TYPES
@@ -91,14 +91,17 @@ class HousekeepingActivities:
             f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"
             f" AND StartTime > '{(now - LOOK_BACK).isoformat()}' AND StartTime < '{(now - self._grace).isoformat()}'"
         )
-        running = [UUID(run.id) async for run in self._client.list_workflows(query)]
+        running = {UUID(run.id): run.run_id async for run in self._client.list_workflows(query)}
         adopted = 0
         async with self._sessions() as session:
-            unlisted = await missing_rows(session, running)
+            unlisted = await missing_rows(session, list(running))
         for execution_id in unlisted:
             header = await started_header(self._client, execution_id)
             if header is not None:
                 async with self._sessions.begin() as session:
                     await adopt(session, header)
                 adopted += 1
+        for execution_id, run_id in running.items():
+            async with self._sessions.begin() as session:
+                adopted += await reopen(session, execution_id, run_id)
         return adopted

@@ -1,25 +1,27 @@
 """Starting, reading and cancelling executions: what every door into the product does the same way."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import UUID, uuid4, uuid5
 
 import orjson
 from pydantic import JsonValue
-from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.bootstrap import Runtime
 from perdure.domain.errors import ConflictError, FieldProblem, UnprocessableError
+from perdure.domain.events import planned_nodes
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.domain.flows import Agentflow, Chatflow, FlowType
 from perdure.domain.generation import ModelRef
+from perdure.domain.ledger import Ledger
 from perdure.domain.runs import ConversationRef, RunInput
 from perdure.embedded.local_model import MODEL_NAME
 from perdure.memory import MEMORIES
 from perdure.orchestration import STRATEGIES
+from perdure.record.mapping import failure_sentence
 from perdure.settings import LlmSettings
 from perdure.storage.chats import open_session
 from perdure.storage.executions import find_by_key, insert_started, note_start, read_execution
@@ -32,10 +34,10 @@ _KEYED = UUID("5b2a8c39-6f6d-4a51-9a55-1f3c7e1d9f10")
 
 
 @dataclass(frozen=True)
-class StartRequest:
-    """What somebody wants run. `flow` is visible to `user_id`; the doors check that."""
+class KeyedRequest:
+    """What a caller asked for, before anything of it is looked up."""
 
-    flow: Agentflow | Chatflow
+    flow_id: UUID
     user_id: int
     input_data: dict[str, JsonValue]
     idempotency_key: str | None = None
@@ -43,13 +45,31 @@ class StartRequest:
     @property
     def request_hash(self) -> str:
         """What must be equal for two calls with one key to be the same call."""
-        asked = {"flow_id": str(self.flow.id), "input_data": self.input_data}
+        asked = {"flow_id": str(self.flow_id), "input_data": self.input_data}
         return sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @property
     def execution_id(self) -> UUID:
         """A fresh id, or the one that belongs to the key: a repeated start finds the first one's workflow."""
         return uuid5(_KEYED, f"{self.user_id}:{self.idempotency_key}") if self.idempotency_key else uuid4()
+
+
+@dataclass(frozen=True)
+class StartRequest(KeyedRequest):
+    """A request whose flow was found and may be seen by its caller; the doors check that."""
+
+    flow: Agentflow | Chatflow = field(kw_only=True)
+
+    @classmethod
+    def of(cls, asked: KeyedRequest, flow: Agentflow | Chatflow) -> "StartRequest":
+        """Add the flow."""
+        return cls(
+            flow_id=asked.flow_id,
+            user_id=asked.user_id,
+            input_data=asked.input_data,
+            idempotency_key=asked.idempotency_key,
+            flow=flow,
+        )
 
 
 async def start_execution(runtime: Runtime, request: StartRequest, *, execution_id: UUID) -> Execution:
@@ -60,6 +80,30 @@ async def start_execution(runtime: Runtime, request: StartRequest, *, execution_
     """
     _check_runnable(request.flow)
     session_id = _chat_session(request)
+    try:
+        run = await _start(runtime, request, execution_id, session_id)
+    except _TakenError:
+        # A concurrent call with the same key was first; what this one had begun is rolled back.
+        found = await find_started(runtime, request)
+        if found is None:
+            msg = "An execution with this id exists already."
+            raise ConflictError(msg) from None
+        return found
+    ledger = Ledger(planned_nodes(request.flow))
+    return Execution(
+        **run.header.model_dump(exclude={"execution_id", "idempotency_key", "request_hash"}),
+        id=execution_id,
+        status=ExecutionStatus.RUNNING,
+        node_executions=ledger.nodes,
+        metrics=ledger.metrics(started_at=run.started_at, until=None),
+    )
+
+
+class _TakenError(Exception):
+    """The execution's id or its idempotency key is in the list already."""
+
+
+async def _start(runtime: Runtime, request: StartRequest, execution_id: UUID, session_id: str | None) -> RunInput:
     async with runtime.sessions.begin() as session:
         conversation = (
             await open_session(session, user_id=request.user_id, session_id=session_id, flow_id=request.flow.id)
@@ -67,16 +111,29 @@ async def start_execution(runtime: Runtime, request: StartRequest, *, execution_
             else None
         )
         run = _run_input(request, execution_id, conversation, default_model(runtime.settings.llm))
-        header = run.header
-        if not await insert_started(session, header):
-            return await _first_of_key(session, request)
+        if not await insert_started(session, run.header):
+            raise _TakenError
         await start_run(runtime.client, run)
-        await note_start(session, header)
-    return Execution(
-        **header.model_dump(exclude={"execution_id", "idempotency_key", "request_hash"}),
-        id=execution_id,
-        status=ExecutionStatus.RUNNING,
-    )
+        await note_start(session, run.header)
+    return run
+
+
+async def find_started(runtime: Runtime, request: KeyedRequest) -> Execution | None:
+    """The execution that this idempotency key started before. None without a key, and for a new one.
+
+    Raises ConflictError when the key came with another request.
+    """
+    if request.idempotency_key is None:
+        return None
+    async with runtime.single.connect() as connection:
+        found = await find_by_key(connection, user_id=request.user_id, key=request.idempotency_key)
+    if found is None:
+        return None
+    execution, request_hash = found
+    if request_hash != request.request_hash:
+        msg = "This Idempotency-Key was used with another request: send a new key, or the same request."
+        raise ConflictError(msg)
+    return execution
 
 
 async def get_execution(runtime: Runtime, execution_id: UUID, *, user_id: int) -> Execution:
@@ -141,21 +198,10 @@ async def _pending(runtime: Runtime, execution_id: UUID) -> list[tuple[str, int,
         (
             step.activity_id,
             max(step.attempt, 1),
-            step.last_failure.message if step.HasField("last_failure") else None,
+            failure_sentence(step.last_failure) if step.HasField("last_failure") else None,
         )
         for step in description.raw_description.pending_activities
     ]
-
-
-async def _first_of_key(session: AsyncSession, request: StartRequest) -> Execution:
-    if request.idempotency_key is None:
-        msg = "An execution with this id exists already."
-        raise ConflictError(msg)
-    found = await find_by_key(session, user_id=request.user_id, key=request.idempotency_key)
-    if found is None or found[1] != request.request_hash:
-        msg = "This Idempotency-Key was used with another request: send a new key, or the same request."
-        raise ConflictError(msg)
-    return found[0]
 
 
 def default_model(settings: LlmSettings) -> ModelRef | None:

@@ -52,6 +52,7 @@ async def _record(
     workflow.set_current_details(_details(ledger))
     ending = RunEnding(
         header=run.header,
+        run_id=workflow.info().run_id,
         status=status,
         output_data=output,
         error_message=error_message,

@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError,
 with workflow.unsafe.imports_passed_through():
     from activities.generate import GenerateActivities
     from activities.records import RecordActivities
-    from perdure.domain.events import StepCompleted, StepFailed, StepScheduled, timeout_sentence
+    from perdure.domain.events import EXHAUSTED, StepCompleted, StepFailed, StepScheduled, timeout_sentence
     from perdure.domain.flows import Agentflow, Chatflow
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import (
@@ -41,6 +41,9 @@ MODEL_RETRY_BACKOFF_LIMIT = timedelta(seconds=60)
 MODEL_CALL_LIMIT = timedelta(hours=24)
 """All attempts of one step together, the waits that providers ask for included."""
 
+WORKER_LOSSES = 20
+"""How often a step may lose its worker (killed, redeployed) before it counts as what kills them."""
+
 CHAT_RETRIES = 3
 CHAT_TIMEOUT_SECONDS = 300.0
 
@@ -56,7 +59,7 @@ class StepFailedError(Exception):
     """A step gave up, and with it the run; the message is what the last attempt said."""
 
 
-async def generate(step: GenerateInput, ledger: Ledger, *, retries: int) -> GenerateResult:
+async def generate(step: GenerateInput, ledger: Ledger) -> GenerateResult:
     """One model call as an activity of its own, entered in the ledger. Raises StepFailedError when it gives up."""
     ledger.apply(StepScheduled.of(step), workflow.now())
     try:
@@ -74,7 +77,8 @@ async def generate(step: GenerateInput, ledger: Ledger, *, retries: int) -> Gene
             retry_policy=RetryPolicy(
                 initial_interval=MODEL_RETRY_BACKOFF,
                 maximum_interval=MODEL_RETRY_BACKOFF_LIMIT,
-                maximum_attempts=retries + 1,
+                # The model's failures are counted by the activity; these bound them and the losses of workers.
+                maximum_attempts=step.max_retries + 1 + WORKER_LOSSES,
                 non_retryable_error_types=["PayloadsTooLarge", "NotFoundError"],
             ),
         )
@@ -99,7 +103,7 @@ def _failed(step_id: str, error: ActivityError) -> StepFailed:
             attempt=said.attempt if said else None,
             error=cause.message,
             kind=said.kind if said else cause.type,
-            reason=reason,
+            reason=EXHAUSTED if said and said.exhausted else reason,
         )
     if isinstance(cause, TimeoutError) and cause.type is not None:
         kind = cause.type.name
@@ -148,9 +152,9 @@ class TeamSteps:
                 temperature=agent.temperature,
                 max_tokens=agent.max_tokens,
                 timeout_seconds=agent.timeout_seconds,
+                max_retries=agent.max_retries,
             ),
             self._ledger,
-            retries=agent.max_retries,
         )
         return Answer(agent_id=agent.id, label=agent.name, text=result.text, ref=result.ref)
 
@@ -195,7 +199,7 @@ async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: st
             temperature=config.temperature,
             max_tokens=config.max_tokens,
             timeout_seconds=CHAT_TIMEOUT_SECONDS,
+            max_retries=CHAT_RETRIES,
         ),
         ledger,
-        retries=CHAT_RETRIES,
     )

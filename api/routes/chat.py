@@ -34,7 +34,7 @@ async def chat(flow_id: UUID, body: ChatRequest, caller: Caller, runtime: Runtim
     input_data: dict[str, JsonValue] = {"message": body.message}
     if body.session_id is not None:
         input_data["session_id"] = body.session_id
-    request = StartRequest(flow=flow, user_id=caller.id, input_data=input_data)
+    request = StartRequest(flow_id, caller.id, input_data, flow=flow)
     execution = await start_and_wait(runtime, request, seconds=TURN_SECONDS)
     return await _answer(runtime, execution)
 

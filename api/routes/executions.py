@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from api.bodies import StrictJsonRoute
 from api.deps import Caller, RuntimeDep
 from api.problems import problems
-from api.waiting import cancel_and_wait, start_and_wait
+from api.waiting import cancel_and_wait, start_and_wait, wait_for
+from perdure.bootstrap import Runtime
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.domain.flows import FlowType
-from perdure.executions import StartRequest, get_execution
+from perdure.executions import KeyedRequest, StartRequest, find_started, get_execution
 from perdure.storage.executions import ExecutionFilter, list_executions
 from perdure.storage.flows import get_flow
 
@@ -47,7 +48,17 @@ class ExecuteRequest(BaseModel):
     input_data: dict[str, JsonValue] = {}
 
 
-def _started(execution: Execution) -> Response:
+async def _execute(
+    runtime: Runtime, asked: KeyedRequest, *, flow_type: FlowType | None, seconds: float | None
+) -> Response:
+    # The key comes first: what it started is its answer, whatever became of the flow since.
+    execution = await find_started(runtime, asked)
+    if execution is None:
+        async with runtime.single.connect() as connection:
+            flow = await get_flow(connection, asked.flow_id, user_id=asked.user_id, flow_type=flow_type)
+        execution = await start_and_wait(runtime, StartRequest.of(asked, flow), seconds=seconds)
+    else:
+        execution = await wait_for(runtime, execution, seconds=seconds)
     # Built as it is sent: the model was validated when it was read, once is enough.
     return Response(
         execution.model_dump_json(),
@@ -78,10 +89,8 @@ async def execute_flow(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Start a run of either kind of flow and return at once, or after `wait` seconds at most."""
-    async with runtime.single.connect() as connection:
-        flow = await get_flow(connection, flow_id, user_id=caller.id)
-    request = StartRequest(flow=flow, user_id=caller.id, input_data=body.input_data, idempotency_key=idempotency_key)
-    return _started(await start_and_wait(runtime, request, seconds=wait))
+    asked = KeyedRequest(flow_id, caller.id, body.input_data, idempotency_key)
+    return await _execute(runtime, asked, flow_type=None, seconds=wait)
 
 
 @router.post(
@@ -99,10 +108,8 @@ async def execute_agentflow(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Start a run of an agentflow; the body is the input itself."""
-    async with runtime.single.connect() as connection:
-        flow = await get_flow(connection, flow_id, user_id=caller.id, flow_type=FlowType.AGENTFLOW)
-    request = StartRequest(flow=flow, user_id=caller.id, input_data=body, idempotency_key=idempotency_key)
-    return _started(await start_and_wait(runtime, request, seconds=wait))
+    asked = KeyedRequest(flow_id, caller.id, body, idempotency_key)
+    return await _execute(runtime, asked, flow_type=FlowType.AGENTFLOW, seconds=wait)
 
 
 @router.get("/flows/{flow_id}/executions", operation_id="listFlowExecutions", responses=problems(401, 404, 422, 503))

@@ -139,11 +139,19 @@ class StepFailed(_Data):
     kind: str | None
     reason: str = Field(description="Why it was not tried again, in Temporal's words: MAXIMUM_ATTEMPTS_REACHED, …")
 
+    @property
+    def model_calls(self) -> int:
+        """Calls that the provider may have charged for: one an attempt, none where it could not even be called."""
+        return 0 if self.kind == "configuration" else self.attempt or 0
+
+
+EXHAUSTED = "MAXIMUM_ATTEMPTS_REACHED"
+"""The reason of a step whose model failed once more often than it may."""
 
 _TIMEOUTS = {
-    "START_TO_CLOSE": "No answer within the step's time limit, at any attempt: raise timeout_seconds.",
-    "HEARTBEAT": "The worker disappeared in the middle of it, at every attempt.",
-    "SCHEDULE_TO_CLOSE": "No answer within the limit for all attempts together.",
+    "START_TO_CLOSE": "The worker did not finish it in time.",
+    "HEARTBEAT": "The worker disappeared in the middle of it.",
+    "SCHEDULE_TO_CLOSE": "It was not done within the 24 hours that all its attempts together may take.",
     "SCHEDULE_TO_START": "No worker took it in time.",
 }
 

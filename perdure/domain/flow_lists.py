@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from perdure.domain.flows import FlowType, FlowView
 
@@ -57,6 +57,12 @@ class FlowsOfKindQuery(BaseModel):
     sort_by: SortBy = SortBy.CREATED_AT
     sort_order: SortOrder = SortOrder.DESC
     scope: Scope = Field(default=Scope.OWN, description="`own`: the caller's flows; `public`: those that others share.")
+
+    @field_validator("tags")
+    @classmethod
+    def _without_empty(cls, tags: list[str]) -> list[str]:
+        """An empty filter is none: forms send `tags=` for a field nobody filled in."""
+        return [tag for tag in tags if tag]
 
 
 class FlowQuery(FlowsOfKindQuery):

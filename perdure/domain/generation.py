@@ -4,6 +4,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LOCAL_MODEL_NAME = "smollm2-135m-instruct"
+"""The one model that provider `local` has: the embedded one."""
+
 
 class ModelRef(BaseModel):
     """Which model, at which provider: `openai` and `gpt-4`, written `openai:gpt-4`."""

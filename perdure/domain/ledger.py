@@ -15,7 +15,7 @@ from perdure.domain.events import (
 )
 from perdure.domain.executions import Metrics, NodeExecution, NodeStatus
 
-CANCELLED = "Cancelled with the run."
+STOPPED = "Stopped with the run."
 """What a step says that did not get to its end."""
 
 
@@ -46,7 +46,9 @@ class Ledger:
             case StepCompleted():
                 self._complete(data)
             case StepFailed():
-                self._llm_calls += data.attempt or 0
+                self._llm_calls += data.model_calls
+                # What a call cost that failed, nobody says.
+                self._cost_known = self._cost_known and not data.model_calls
                 self._end(
                     data.step_id,
                     NodeStatus.FAILED,
@@ -55,7 +57,8 @@ class Ledger:
                     retry_count=max((data.attempt or 1) - 1, 0),
                 )
             case StepCancelled():
-                self._end(data.step_id, NodeStatus.FAILED, at=at, error_message=CANCELLED, retry_count=0)
+                self._cost_known = False
+                self._end(data.step_id, NodeStatus.FAILED, at=at, error_message=STOPPED, retry_count=0)
             case _:
                 pass
 
@@ -95,7 +98,8 @@ class Ledger:
         """End what is still running with the run, and skip what has not begun."""
         for step_id, node in list(self._nodes.items()):
             if node.status is NodeStatus.RUNNING:
-                self._end(step_id, NodeStatus.FAILED, at=at, error_message=CANCELLED, retry_count=node.retry_count)
+                self._cost_known = False
+                self._end(step_id, NodeStatus.FAILED, at=at, error_message=STOPPED, retry_count=node.retry_count)
             elif node.status is NodeStatus.PENDING:
                 self._nodes[step_id] = node.model_copy(update={"status": NodeStatus.SKIPPED})
 

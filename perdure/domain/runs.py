@@ -92,6 +92,7 @@ class RunEnding(_Part):
     """How a run ended: all that is written when it does."""
 
     header: RunHeader
+    run_id: str = Field(description="Temporal's; an operator's reset gives the same execution a new one.")
     status: ExecutionStatus
     output_data: dict[str, JsonValue] | None = None
     error_message: str | None = None
@@ -133,6 +134,7 @@ class GenerateInput(_Part):
     temperature: float | None = None
     max_tokens: int | None = None
     timeout_seconds: float = Field(gt=0, description="For the model's whole answer, at each attempt.")
+    max_retries: int = Field(ge=0, description="Failures of the model after which the next one is the last.")
 
 
 class GenerateResult(_Part):
@@ -154,6 +156,7 @@ class StepFailure(_Part):
 
     attempt: int
     kind: str
+    exhausted: bool = Field(description="Whether it was the last of the failures that the step may have.")
 
     @classmethod
     def of(cls, details: Sequence[object]) -> "StepFailure | None":

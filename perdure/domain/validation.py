@@ -1,5 +1,6 @@
 """What pydantic found wrong, as sentences for the caller: where, and what to do, never what was sent."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
@@ -18,6 +19,9 @@ _SENTENCES = {
     "string_pattern_mismatch": "This must not be blank.",
 }
 
+_ENUM_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
+"""How pydantic writes a constant that is an enum's member: as Python does, where a caller knows the value alone."""
+
 
 def field_problems(found: Iterable[ErrorDetails], *, under: Sequence[str] = ()) -> tuple[FieldProblem, ...]:
     """Translate pydantic's error details, the first 100 of them; `under` goes before each place."""
@@ -34,7 +38,7 @@ def _sentence(detail: ErrorDetails) -> str:
     known = _SENTENCES.get(detail["type"])
     if known is not None:
         return known
-    sentence = detail["msg"].removeprefix("Value error, ")
+    sentence = _ENUM_MEMBER.sub(r"\1", detail["msg"].removeprefix("Value error, "))
     return sentence if len(sentence) <= _LONGEST_TEXT else f"{sentence[:_LONGEST_TEXT]}…"
 
 

@@ -15,6 +15,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 
 from perdure.domain.events import (
+    EXHAUSTED,
     CancelRequested,
     EngineTrouble,
     ExecutionCancelled,
@@ -144,7 +145,7 @@ def _step_started(recorded: Recorded, reading: _Reading) -> StepStarted:
     return StepStarted(
         step_id=reading.steps[attributes.scheduled_event_id],
         attempt=attributes.attempt,
-        last_error=_sentence(last) if attributes.HasField("last_failure") else None,
+        last_error=failure_sentence(last) if attributes.HasField("last_failure") else None,
         worker=attributes.identity,
     )
 
@@ -160,9 +161,9 @@ def _step_failed(recorded: Recorded, reading: _Reading) -> StepFailed:
     return StepFailed(
         step_id=reading.steps[scheduled],
         attempt=reading.attempts.get(scheduled),
-        error=_sentence(attributes.failure),
+        error=failure_sentence(attributes.failure),
         kind=said.kind if said else attributes.failure.application_failure_info.type or None,
-        reason=_retry_state(attributes.retry_state),
+        reason=EXHAUSTED if said and said.exhausted else _retry_state(attributes.retry_state),
     )
 
 
@@ -172,7 +173,7 @@ def _step_timed_out(recorded: Recorded, reading: _Reading) -> StepFailed:
     return StepFailed(
         step_id=reading.steps[scheduled],
         attempt=reading.attempts.get(scheduled),
-        error=_sentence(attributes.failure),
+        error=failure_sentence(attributes.failure),
         kind=_timeout(attributes.failure),
         reason=_retry_state(attributes.retry_state),
     )
@@ -187,7 +188,8 @@ def _timeout(failure: Failure) -> str:
     return TimeoutType.Name(failure.timeout_failure_info.timeout_type).removeprefix("TIMEOUT_TYPE_")
 
 
-def _sentence(failure: Failure) -> str:
+def failure_sentence(failure: Failure) -> str:
+    """What a failure says to a person."""
     if failure.HasField("timeout_failure_info"):
         return timeout_sentence(_timeout(failure))
     return failure.message

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -44,10 +44,21 @@ async def read_messages(
 
 
 async def write_turn(session: AsyncSession, header: RunHeader, turn: Turn, *, answered_at: datetime) -> None:
-    """Append the two messages of a turn. Whoever settles the run makes sure that this happens once."""
+    """Append the two messages of a turn; a turn that an operator has reset gets its new answer in the old place.
+
+    Whoever settles the run makes sure that this happens once.
+    """
     if header.session_id is None:
         msg = "A turn belongs to a session."
         raise ValueError(msg)
+    rewritten = await session.execute(
+        update(ChatMessageRow)
+        .where(ChatMessageRow.execution_id == header.execution_id, ChatMessageRow.role == "assistant")
+        .values(content=turn.answer, created_at=answered_at)
+        .returning(ChatMessageRow.sequence)
+    )
+    if rewritten.one_or_none() is not None:
+        return
     # The row lock that the upsert takes makes the turns of a session take their numbers one after another.
     key, _, count = await _upsert(
         session, user_id=header.user_id, session_id=header.session_id, flow_id=header.flow_id, messages=2

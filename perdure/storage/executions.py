@@ -7,7 +7,7 @@ from typing import TypeVarTuple, cast
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, Select, Table, bindparam, func, select, update
+from sqlalchemy import RowMapping, Select, Table, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -32,6 +32,7 @@ def _started_columns() -> list[str]:
 _EXECUTIONS = cast("Table", ExecutionRow.__table__)
 _ACTIVITY = cast("Table", FlowActivityRow.__table__)
 _OUTCOME = (
+    "run_id",
     "status",
     "output_data",
     "error_message",
@@ -60,7 +61,10 @@ _NOTE_START = (
 )
 _CLOSED = (
     update(_EXECUTIONS)
-    .where(_EXECUTIONS.c.id == bindparam("execution"), _EXECUTIONS.c.status.in_(OPEN_STATUSES))
+    .where(
+        _EXECUTIONS.c.id == bindparam("execution"),
+        or_(_EXECUTIONS.c.status.in_(OPEN_STATUSES), _EXECUTIONS.c.run_id != bindparam("run_id")),
+    )
     .values({name: bindparam(name) for name in _OUTCOME})
     .returning(_EXECUTIONS.c.id, _EXECUTIONS.c.flow_id)
     .cte("closed")
@@ -73,7 +77,14 @@ _FOLLOWED = (
     .cte("followed")
 )
 _CLOSE = select(_CLOSED.c.id).add_cte(_FOLLOWED)
-"""Close a run that is open, and its flow's last-run status with it, in one round trip."""
+"""Close a run that is open (or was reset since it ended), and its flow's last-run status, in one round trip."""
+_REOPEN = (
+    update(_EXECUTIONS)
+    .where(_EXECUTIONS.c.id == bindparam("execution"), _EXECUTIONS.c.status.not_in(OPEN_STATUSES))
+    .values(status=ExecutionStatus.RUNNING.value, output_data=None, error_message=None, completed_at=None)
+    .values(duration_ms=None, node_executions=None, metrics=None)
+    .returning(_EXECUTIONS.c.id)
+)
 
 
 @dataclass(frozen=True)
@@ -121,9 +132,11 @@ async def adopt(session: AsyncSession, header: RunHeader) -> None:
 async def settle(session: AsyncSession, ending: RunEnding) -> bool:
     """Write how a run ended: its row, its flow's activity, the turn of a chat. False when that was written before.
 
-    A run that is settled stays as it is, so this may be repeated by a retry or by the reconciler.
+    A run that is settled stays as it is, so this may be repeated by a retry or by the reconciler; one that an
+    operator has reset is settled anew when it ends again.
     """
     outcome = {
+        "run_id": ending.run_id,
         "status": ending.status.value,
         "output_data": ending.output_data,
         "error_message": ending.error_message,
@@ -147,6 +160,14 @@ async def settle(session: AsyncSession, ending: RunEnding) -> bool:
 async def _close(session: AsyncSession, header: RunHeader, outcome: Mapping[str, object]) -> bool:
     closed = await session.execute(_CLOSE, {**outcome, "execution": header.execution_id})
     return closed.one_or_none() is not None
+
+
+async def reopen(session: AsyncSession, execution_id: UUID, run_id: str) -> bool:
+    """Show an ended execution as running again because an operator has reset it. False where this run has ended."""
+    ended_as = await session.scalar(select(ExecutionRow.run_id).where(ExecutionRow.id == execution_id))
+    if ended_as is None or ended_as == run_id:
+        return False
+    return (await session.execute(_REOPEN, {"execution": execution_id})).one_or_none() is not None
 
 
 async def open_executions(session: AsyncSession, *, started_before: datetime, after: UUID | None) -> list[UUID]:
@@ -195,9 +216,9 @@ async def read_execution(connection: AsyncConnection, execution_id: UUID, *, use
     return _to_execution(row)
 
 
-async def find_by_key(session: AsyncSession, *, user_id: int, key: str) -> tuple[Execution, str | None] | None:
+async def find_by_key(connection: AsyncConnection, *, user_id: int, key: str) -> tuple[Execution, str | None] | None:
     """The execution that an idempotency key made, and the hash of the request that came with it."""
-    found = await session.execute(
+    found = await connection.execute(
         select(*_SHOWN, ExecutionRow.request_hash).where(
             ExecutionRow.user_id == user_id, ExecutionRow.idempotency_key == key
         )

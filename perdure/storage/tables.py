@@ -189,6 +189,8 @@ class ExecutionRow(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     session_id: Mapped[str | None]
     status: Mapped[str]
+    # Temporal's run that ended as this row says: after an operator's reset, another one of the same execution ends.
+    run_id: Mapped[str | None]
     input_data: Mapped[Json]
     output_data: Mapped[Json | None]
     error_message: Mapped[str | None]

@@ -1,6 +1,7 @@
 """The words of steps: append-only rows that activity inputs refer to."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import cast
 
 from sqlalchemy import Table, Text, Uuid, bindparam, func, select
@@ -23,7 +24,9 @@ _APPEND = (
 )
 
 ANSWER = 0
-"""The sequence number of a step's answer."""
+"""The sequence number of a step's answer; its failed attempts have theirs."""
+
+FAILURE = "failure"
 
 # All rows that might be meant: refs of one step differ in their runs only after a reset, so there are few too many.
 _READ = select(TranscriptRow.execution_id, TranscriptRow.run_id, TranscriptRow.step_id, TranscriptRow.content).where(
@@ -50,6 +53,39 @@ async def keep_text(session: AsyncSession, kept: KeepTextInput) -> None:
     """Append a text that steps refer to."""
     row = {**kept.ref.model_dump(), "sequence": ANSWER, "role": "user", "content": kept.text, "result": None}
     await session.execute(_APPEND, row)
+
+
+@dataclass(frozen=True)
+class FailedAttempt:
+    """A model call that failed."""
+
+    ref: StepRef
+    attempt: int
+    kind: str
+    detail: str
+
+
+async def keep_failure(connection: AsyncConnection, failed: FailedAttempt) -> int:
+    """Append a failed model call of a step; how many there are by now."""
+    row = {
+        **failed.ref.model_dump(),
+        "sequence": failed.attempt,
+        "role": FAILURE,
+        "content": failed.detail,
+        "result": {"kind": failed.kind},
+    }
+    await connection.execute(_APPEND, row)
+    count = await connection.scalar(
+        select(func.count())
+        .select_from(TranscriptRow)
+        .where(
+            TranscriptRow.execution_id == failed.ref.execution_id,
+            TranscriptRow.run_id == failed.ref.run_id,
+            TranscriptRow.step_id == failed.ref.step_id,
+            TranscriptRow.role == FAILURE,
+        )
+    )
+    return count or 0
 
 
 async def kept_answer(connection: AsyncConnection, ref: StepRef) -> GenerateResult | None:

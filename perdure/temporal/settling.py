@@ -15,6 +15,7 @@ from perdure.record.fold import RunState
 from perdure.storage.engine import Sessions
 from perdure.storage.executions import read_header, settle
 from perdure.temporal.history import read_run
+from perdure.temporal.starting import run_handle
 
 LOST = "The engine no longer knows this run: its history was deleted before it could be recorded."
 
@@ -56,7 +57,8 @@ async def settle_from_history(client: Client, sessions: Sessions, execution_id: 
     if not state.status.is_final or state.ended_at is None:
         return False
     run = RunInput.model_validate(history.input)
-    await end_run(sessions, ending_of(run, state, state.ended_at))
+    run_id = (await run_handle(client, execution_id).describe()).run_id
+    await end_run(sessions, ending_of(run, run_id, state, state.ended_at))
     return True
 
 
@@ -66,7 +68,7 @@ async def started_header(client: Client, execution_id: UUID) -> RunHeader | None
     return RunInput.model_validate(history.input).header if history else None
 
 
-def ending_of(run: RunInput, state: RunState, ended_at: datetime) -> RunEnding:
+def ending_of(run: RunInput, run_id: str, state: RunState, ended_at: datetime) -> RunEnding:
     """The end of a run as its events tell it."""
     message = run.input_data.get("message")
     answer = (state.output_data or {}).get("response")
@@ -77,6 +79,7 @@ def ending_of(run: RunInput, state: RunState, ended_at: datetime) -> RunEnding:
     )
     return RunEnding(
         header=run.header,
+        run_id=run_id,
         status=state.status,
         output_data=state.output_data,
         error_message=state.error_message,
@@ -91,6 +94,7 @@ def _lost(header: RunHeader) -> RunEnding:
     now = datetime.now(UTC)
     return RunEnding(
         header=header,
+        run_id="",
         status=ExecutionStatus.FAILED,
         error_message=LOST,
         completed_at=now,

@@ -41,7 +41,7 @@ async def listed(lab: Lab) -> list[Execution]:
 
 async def start_without_a_row(lab: Lab, flow: Agentflow, key: str | None = None) -> UUID:
     """What an API leaves behind that is killed after the start and before its commit."""
-    request = StartRequest(flow=flow, user_id=lab.user_id, input_data={"message": "Go."}, idempotency_key=key)
+    request = StartRequest(flow.id, lab.user_id, {"message": "Go."}, key, flow=flow)
     execution_id = request.execution_id
     run = RunInput(
         execution_id=execution_id,
@@ -110,7 +110,7 @@ async def test_a_key_whose_commit_was_lost_finds_its_run(lab: Lab, ended: bool) 
     execution_id = await start_without_a_row(lab, flow, key)
     if ended:
         await lab.finish(execution_id)
-    request = StartRequest(flow=flow, user_id=lab.user_id, input_data={"message": "Go."}, idempotency_key=key)
+    request = StartRequest(flow.id, lab.user_id, {"message": "Go."}, key, flow=flow)
     again = await start_execution(lab.runtime, request, execution_id=request.execution_id)
     assert again.id == execution_id
     assert (await lab.finish(execution_id)).status is ExecutionStatus.COMPLETED

@@ -130,6 +130,21 @@ async def test_models_of_ones_own_machine(
     assert KEY not in seen.headers["authorization"]
 
 
+async def test_the_local_model_answers_to_its_own_name_only(models: Models, scripted: ScriptedModel) -> None:
+    error = await failure(models, asking(model="local:llama-70b"))
+    assert (error.kind, error.retryable) == ("configuration", False)
+    assert "smollm2-135m-instruct" in error.detail
+    assert await scripted.requests() == ()
+
+
+async def test_the_local_model_does_not_ramble(models: Models, scripted: ScriptedModel) -> None:
+    unbounded = asking(model="local:smollm2-135m-instruct")
+    await generate(models, unbounded)
+    await generate(models, unbounded.model_copy(update={"max_tokens": 1000}))
+    await generate(models, asking())
+    assert [seen.body.get("max_tokens") for seen in await scripted.requests()] == [400, 1000, None]
+
+
 @pytest.mark.parametrize(
     ("model", "setting"),
     [
@@ -144,7 +159,8 @@ async def test_a_provider_that_is_not_configured_fails_at_once(
     error = await failure(models, asking(model=model, agent="Writer"))
     assert (error.kind, error.retryable) == ("configuration", False)
     assert setting in error.detail
-    assert error.detail.endswith("or choose another model for agent 'Writer'.")
+    assert error.detail.endswith("or choose another model.")
+    assert "Writer" not in error.detail
     assert await scripted.requests() == ()
 
 
@@ -207,7 +223,8 @@ async def test_failures_are_classified_by_status_header_and_code(
     await scripted.script(behaviour)
     error = await failure(models, asking(agent="Writer"))
     assert (error.kind, error.retryable, error.retry_after_seconds) == (kind, retryable, wait)
-    assert error.detail.startswith("openai:gpt-4o-mini, asked for agent 'Writer', ")
+    assert error.detail.startswith("openai:gpt-4o-mini ")
+    assert "Writer" not in error.detail
     assert error.detail.endswith(".")
     assert "Error" not in error.detail
     # One call, whatever it was: retries are Temporal's.
@@ -239,6 +256,17 @@ async def test_a_server_that_is_not_there_is_a_lost_connection() -> None:
     async with Models(ProviderKeys(openai_base_url="http://127.0.0.1:9/v1")) as models:
         error = await failure(models, asking())
     assert (error.kind, error.retryable) == ("connection", True)
+    assert error.detail == (
+        "openai:gpt-4o-mini at 127.0.0.1:9 could not be reached, or the connection broke. "
+        "Check OPENAI_BASE_URL and the network if it stays so."
+    )
+
+
+async def test_a_password_in_the_address_is_for_a_person_to_mend_and_is_not_told() -> None:
+    async with Models(ProviderKeys(openai_base_url="http://ann:hunter2@127.0.0.1:9/v1")) as models:
+        error = await failure(models, asking())
+    assert (error.kind, error.retryable) == ("configuration", False)
+    assert "hunter2" not in error.detail
 
 
 async def test_an_address_that_is_none_is_for_a_person_to_mend() -> None:

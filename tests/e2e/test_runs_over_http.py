@@ -102,6 +102,9 @@ async def test_an_idempotency_key_starts_one_run_however_often_it_is_sent(
     assert (await model.recorded()).total == 1
     status, _ = await product.call("POST", path, {"input_data": {"message": "Other."}}, key)
     assert status == 409
+    # What the key started is its answer, whatever became of the flow since.
+    assert (await product.call("PUT", f"{API}/flows/{flow_id}", {"is_active": False}))[0] == 200
+    assert (await product.post(path, body, key))["id"] == answers[0]["id"]
 
 
 async def test_a_flow_edited_during_its_run_is_run_as_it_was(product: Product, model: ScriptedModel) -> None:

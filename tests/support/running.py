@@ -62,7 +62,7 @@ class Lab:
 
     async def start(self, flow: Agentflow | Chatflow, **input_data: JsonValue) -> UUID:
         """Start a run; its id."""
-        request = StartRequest(flow=flow, user_id=self.user_id, input_data=input_data)
+        request = StartRequest(flow.id, self.user_id, input_data, flow=flow)
         return (await start_execution(self.runtime, request, execution_id=uuid4())).id
 
     async def run(self, flow: Agentflow | Chatflow, **input_data: JsonValue) -> Execution:

@@ -50,6 +50,7 @@ def step(step_id: str) -> GenerateInput:
         system_prompt="",
         task="Go.",
         timeout_seconds=60,
+        max_retries=3,
     )
 
 
@@ -172,8 +173,8 @@ def test_a_failed_step_says_why_and_after_how_many_attempts() -> None:
         scheduled_event_id=scheduled,
         failure__message="The provider is overloaded.",
         failure__application_failure_info__type="ModelCallFailed",
-        retry_state=RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED,
-        details=(StepFailure(attempt=4, kind="overloaded").model_dump(),),
+        retry_state=RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE,
+        details=(StepFailure(attempt=4, kind="overloaded", exhausted=True).model_dump(),),
     )
     history.add("workflow_execution_failed", failure__message="Ann: The provider is overloaded.")
     state = fold(history.events)
@@ -201,7 +202,7 @@ def test_a_timed_out_step_and_an_unknown_price() -> None:
         failure__timeout_failure_info__timeout_type=TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE,
     )
     state = fold(history.events)
-    assert "raise timeout_seconds" in (state.ledger.nodes[1].error_message or "")
+    assert "did not finish it in time" in (state.ledger.nodes[1].error_message or "")
     assert state.ledger.metrics(started_at=NOW, until=None).estimated_cost is None
 
 

@@ -1,10 +1,14 @@
 """Runs of agentflows on the real server: how they end, what the model was asked, what was recorded."""
 
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from pydantic import JsonValue
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest, RespondActivityTaskFailedByIdRequest
 
 from perdure.domain.errors import ConflictError
 from perdure.domain.executions import ExecutionStatus, NodeStatus
@@ -160,6 +164,54 @@ async def test_a_terminated_run_is_settled_when_it_is_read(lab: Lab) -> None:
     assert execution.status is ExecutionStatus.FAILED
     assert execution.error_message == "Terminated from outside: out of patience"
     assert execution.completed_at is not None
+
+
+async def test_an_operator_s_reset_is_shown_when_it_has_ended(lab: Lab) -> None:
+    await lab.model.script(Behaviour(status=400, body={"error": {"message": "no"}}), Behaviour(text="now it works"))
+    execution = await lab.run(await lab.agentflow(agents=[{"name": "Solo"}]), message="Go.")
+    assert execution.status is ExecutionStatus.FAILED
+    client = lab.runtime.client
+    await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=str(execution.id)),
+            reason="mended",
+            workflow_task_finish_event_id=4,
+            request_id=str(uuid4()),
+        )
+    )
+    again = await lab.finish(execution.id)
+    assert again.status is ExecutionStatus.COMPLETED
+    assert again.output_data == {"response": "now it works", "agent": "Solo"}
+
+
+async def test_losing_workers_uses_up_no_retries_of_the_model(lab: Lab) -> None:
+    await lab.model.script(Behaviour(hang_after_tokens=1))
+    flow = await lab.agentflow(agents=[{"name": "Solo", "max_retries": 0}])
+    execution_id = await lab.start(flow, message="Go.")
+    await lab.model.wait_for_requests(1)
+    # What a worker reports that is shut down in the middle of the step.
+    client = lab.runtime.client
+    await client.workflow_service.respond_activity_task_failed_by_id(
+        RespondActivityTaskFailedByIdRequest(
+            namespace=client.namespace,
+            workflow_id=str(execution_id),
+            activity_id=flow.agents[0].id,
+            failure=Failure(message="Worker is shutting down", application_failure_info=ApplicationFailureInfo()),
+            identity="a worker that goes",
+        )
+    )
+    execution = await lab.finish(execution_id)
+    assert execution.status is ExecutionStatus.COMPLETED
+    assert execution.node_executions[0].retry_count == 1
+
+
+async def test_costs_are_unknown_where_a_call_failed(lab: Lab) -> None:
+    await lab.model.script(Behaviour(drop_after_tokens=1, times=None))
+    flow = await lab.agentflow(agents=[{"name": "Solo", "max_retries": 0}])
+    execution = await lab.run(flow, message="Go.")
+    assert execution.metrics.llm_calls == 1
+    assert execution.metrics.estimated_cost is None
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body")  # aiohttp's advice; the SDK hands it bytes

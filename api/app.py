@@ -43,7 +43,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=runtime.settings.api.cors_origins,
-        allow_methods=["*"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["*"],
         expose_headers=_EXPOSED_HEADERS,
         max_age=600,

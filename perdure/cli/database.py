@@ -1,10 +1,11 @@
 """Reaching the database from the command line."""
 
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -14,6 +15,8 @@ from perdure.embedded.endpoints import configured_database_url, resolve_endpoint
 from perdure.settings import Settings
 from perdure.storage import migrate
 from perdure.storage.engine import make_engine, make_sessions
+
+_POSTGRES_PORT = 5432
 
 ADMIN_EMAIL = "admin@localhost"
 """The user that the first `up` makes."""
@@ -41,17 +44,31 @@ async def reach(url: str) -> None:
     """See that the database lets us in.
 
     Raises:
-        SetupError: it does not; the sentence repeats neither its address nor its password.
+        SetupError: it does not. Of the address, the sentence repeats host and port alone.
     """
     engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 10})
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
     except (OSError, DBAPIError, asyncpg.PostgresError) as error:
+        if _nobody_there(error):
+            raise SetupError(
+                f"The database does not answer{_place(url)}: check that it runs, and PERDURE_DATABASE__URL."
+            ) from error
         reason = error.orig if isinstance(error, DBAPIError) and error.orig else error
         raise SetupError(f"The database does not let us in ({reason}): check PERDURE_DATABASE__URL.") from error
     finally:
         await engine.dispose()
+
+
+def _nobody_there(error: Exception) -> bool:
+    """Tell a way that leads nowhere from a server that turns us away: asyncpg has a bare ConnectionError for no TLS."""
+    return isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and type(error) is not ConnectionError
+
+
+def _place(url: str) -> str:
+    where = make_url(url)
+    return f" at {where.host}:{where.port or _POSTGRES_PORT}" if where.host else ""
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from perdure.cli.configuration import load_settings
 from perdure.cli.database import ADMIN_EMAIL, checked_database
 from perdure.cli.demo_flows import CHAT, TASK, TEAM, TURNS
 from perdure.cli.demo_words import print_words, steps_table
-from perdure.cli.output import make_console, progress, table_of
+from perdure.cli.output import make_console, print_link, progress
 from perdure.cli.process import interruptible, run_until_stopped
 from perdure.cli.system import open_system
 from perdure.domain.errors import PerdureError, SetupError
@@ -154,12 +154,9 @@ async def _until_over(client: ApiClient, started: Execution, words: asyncio.Task
 def _print_summary(stage: Stage, runs: list[Execution]) -> None:
     stage.console.print()
     stage.console.print(steps_table(runs))
-    rows: list[tuple[str, str]] = []
     if ui := stage.endpoints.temporal_ui_url:
-        rows = [
-            (f"Run in Temporal: {run.flow_name}", f"{ui}/namespaces/{stage.namespace}/workflows/{run.id}")
-            for run in runs
-        ]
-    rows.append(("API docs", f"{stage.api_url}/docs"))
-    stage.console.print()
-    stage.console.print(table_of(rows))
+        stage.console.print("\n[bold]The runs in Temporal[/]")
+        for run in runs:
+            print_link(stage.console, f"{ui}/namespaces/{stage.namespace}/workflows/{run.id}")
+    stage.console.print("\n[bold]API docs[/]")
+    print_link(stage.console, f"{stage.api_url}/docs")

@@ -1,7 +1,11 @@
 """What the long-running commands say: lines of progress while they start, and one table when they are ready."""
 
+import shlex
+import shutil
+import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -27,6 +31,21 @@ def progress(console: Console) -> Generator[Announce]:
         return
     with console.status("Starting") as status:
         yield status.update
+
+
+def program() -> str:
+    """Say how this command is called again: `perdure` where the shell finds it, else its path, from here if it can."""
+    script = Path(sys.executable).with_name("perdure")
+    found = shutil.which("perdure")
+    if found and Path(found).resolve() == script.resolve():
+        return "perdure"
+    here = Path.cwd()
+    return shlex.quote(str(script.relative_to(here) if script.is_relative_to(here) else script))
+
+
+def print_link(console: Console, url: str) -> None:
+    """Print an address on a line of its own, never folded: a terminal makes a link of it then."""
+    console.print(url, soft_wrap=True, markup=False)
 
 
 def table_of(rows: Sequence[tuple[str, str]]) -> Table:

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from perdure.cli.configuration import load_settings
-from perdure.cli.output import make_console, progress, table_of
+from perdure.cli.output import make_console, program, progress, table_of
 from perdure.cli.process import run_until_stopped, until
 from perdure.cli.system import System, open_system
 from perdure.settings import Settings
@@ -37,6 +37,6 @@ def _rows(system: System) -> list[tuple[str, str]]:
     return [
         *rows,
         ("User", f"{ADMIN_EMAIL}, password in {kept}" if kept.exists() else ADMIN_EMAIL),
-        ("Token", "perdure token"),
+        ("Token", f"{program()} token"),
         ("Logs", str(system.folder.log("perdure").parent)),
     ]

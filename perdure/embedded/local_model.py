@@ -16,9 +16,10 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from perdure.domain.errors import SetupError
+from perdure.domain.generation import LOCAL_MODEL_NAME
 from perdure.embedded.part import Part, StopStep
 
-MODEL_NAME = "smollm2-135m-instruct"
+MODEL_NAME = LOCAL_MODEL_NAME
 """What a request names as its model."""
 
 _SLOTS = 4
@@ -34,7 +35,7 @@ _WARNINGS = 2
 class LocalModel(Part):
     """Hosts the model: `async with LocalModel(folder) as model: model.base_url`."""
 
-    title = "The local model"
+    title = "the local model"
     log_name = "local-model"
     stop_steps: ClassVar[Sequence[StopStep]] = ((signal.SIGTERM, 2.0),)
 

@@ -25,7 +25,7 @@ class Part(ABC):
     """One child process. `start` returns when it answers; `stop` may be called in any state, more than once."""
 
     title: ClassVar[str]
-    """What people call it."""
+    """What people call it in the middle of a sentence."""
     log_name: ClassVar[str]
     stop_steps: ClassVar[Sequence[StopStep]]
     """Signals in the order they are tried, each with the seconds it is given. SIGKILL follows by itself."""
@@ -100,7 +100,7 @@ class Part(ABC):
                 )
             except OSError as error:
                 raise SetupError(
-                    f"{self.title} cannot be started ({error.strerror}): install the locked requirements again."
+                    f"{self._title_first} cannot be started ({error.strerror}): install the locked requirements again."
                 ) from error
         return self._process
 
@@ -114,6 +114,11 @@ class Part(ABC):
                 raise self._failure(f"did not answer within {self.ready_seconds:.0f} s")
             await asyncio.sleep(_POLL_SECONDS)
 
+    @property
+    def _title_first(self) -> str:
+        """The title as a sentence begins with it."""
+        return self.title[0].upper() + self.title[1:]
+
     def _failure(self, what: str) -> SetupError:
         """Say in one sentence what happened to this part and where to look."""
         code = None if self._process is None else self._process.poll()
@@ -122,7 +127,7 @@ class Part(ABC):
             why = f"the disk of PERDURE_DATA_DIR ({self.folder.path}) is full"
         else:
             why = f"its log is {self.log_path}, in the folder PERDURE_DATA_DIR names"
-        return SetupError(f"{self.title} {what}{how}: {why}.")
+        return SetupError(f"{self._title_first} {what}{how}: {why}.")
 
     async def _wait_exit(self, seconds: float) -> None:
         """Wait until the process has ended, or so long."""

@@ -33,7 +33,7 @@ from pydantic_ai.exceptions import (
 
 from perdure.domain.generation import GenerationRequest
 from perdure.llm.errors import FailureKind, ModelCallError
-from perdure.llm.keys import KEY_NAMES
+from perdure.llm.keys import ADDRESS_NAMES, KEY_NAMES
 
 PROVIDER_ERRORS: tuple[type[Exception], ...] = (
     AgentRunError,
@@ -54,17 +54,20 @@ LONGEST_QUOTE = 300
 _KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key)[-_][\w*.-]{6,}|\bAIza[\w*-]{6,}|\bBearer\s+\S+", re.IGNORECASE)
 
 
-def classify(error: Exception, request: GenerationRequest, secrets: Iterable[str] = ()) -> ModelCallError:
+def classify(
+    error: Exception, request: GenerationRequest, secrets: Iterable[str] = (), *, address: str | None = None
+) -> ModelCallError:
     """Turn one of `PROVIDER_ERRORS` into the sentence, kind and retry advice the rest of the system works with.
 
     Args:
         error: what the model layer raised.
-        request: the call that failed, for its provider, model and agent.
+        request: the call that failed, for its provider and model.
         secrets: keys to cut out of the provider's own words.
+        address: `host:port` that was asked, where it is known.
     """
     kind = _kind(error)
     return ModelCallError(
-        _sentence(kind, error, request, secrets),
+        _sentence(kind, error, request, secrets, address),
         kind=kind,
         retryable=_retryable(kind, error),
         retry_after_seconds=_retry_after(error),
@@ -182,9 +185,9 @@ _WHAT: dict[FailureKind, str] = {
 }
 
 _ADVICE: dict[FailureKind, str] = {
-    "configuration": "Check the model's settings",
+    "configuration": "Check {setting} and the model's settings",
     "authentication": "Check {key} for the worker, and the account's access to the model",
-    "not_found": "Check the model's name and the provider's base URL",
+    "not_found": "Check the model's name and {setting}",
     "quota": "Top up the account or raise its limit, then run again",
     "context_window": "Shorten the prompt or the history, or choose a model with a larger context",
     "rejected": "Change the request or choose another model",
@@ -192,32 +195,48 @@ _ADVICE: dict[FailureKind, str] = {
     "rate_limit": "Lower the load or raise the account's limit if it stays so",
     "server": "See the provider's status page if it stays so",
     "timeout": "Check the provider's status and the network if it stays so",
-    "connection": "Check the provider's address and the network if it stays so",
+    "connection": "Check {setting} and the network if it stays so",
     "interrupted": "Check for a proxy that cuts long answers off if it stays so",
-    "unreadable": "Check that the address speaks this provider's protocol",
+    "unreadable": "Check that {setting} leads to a server that speaks this provider's protocol",
 }
 
 
-def _sentence(kind: FailureKind, error: Exception, request: GenerationRequest, secrets: Iterable[str]) -> str:
+_ABOUT_THE_WAY: frozenset[FailureKind] = frozenset({"connection", "timeout", "not_found"})
+"""Failures that a wrong address may cause: their sentences tell it."""
+
+_WEB_PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE)
+
+
+def _sentence(
+    kind: FailureKind, error: Exception, request: GenerationRequest, secrets: Iterable[str], address: str | None
+) -> str:
     status = f" (HTTP {error.status_code})" if isinstance(error, ModelHTTPError) else ""
-    quote = _quote(kind, error, secrets)
-    said = f" It said: {quote}" if quote else ""
-    for_agent = f", asked for agent '{request.agent_name}'," if request.agent_name else ""
-    advice = _ADVICE[kind].format(key=KEY_NAMES.get(request.model.provider, "the API key"))
-    return f"{request.model}{for_agent} {_WHAT[kind]}{status}.{said} {advice}."
+    at = f" at {address}" if address and kind in _ABOUT_THE_WAY else ""
+    provider = request.model.provider
+    advice = _ADVICE[kind].format(
+        key=KEY_NAMES.get(provider, "the API key"), setting=ADDRESS_NAMES.get(provider, "the provider's address")
+    )
+    return f"{request.model}{at} {_WHAT[kind]}{status}.{_said(kind, error, secrets)} {advice}."
 
 
-def _quote(kind: FailureKind, error: Exception, secrets: Iterable[str]) -> str:
+def _said(kind: FailureKind, error: Exception, secrets: Iterable[str]) -> str:
     """The provider's own words, where they help: shortened, on one line, without keys, ending in a full stop."""
-    if kind == "authentication" or not isinstance(error, ModelAPIError):
+    words = _words(error)
+    if _WEB_PAGE.match(words):
+        return " It sent a web page, as gateways and proxies do."
+    words = " ".join(redact(words, secrets).split())
+    if not words or kind == "authentication":
+        return ""
+    if len(words) > LONGEST_QUOTE:
+        words = words[:LONGEST_QUOTE] + "…"
+    return f" It said: {words}" if words[-1] in ".!?…" else f" It said: {words}."
+
+
+def _words(error: Exception) -> str:
+    if not isinstance(error, ModelAPIError):
         return ""
     body: object = error.body
     if isinstance(body, dict):
         inner: object = body.get("error", body)  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType] the body is the provider's JSON, as yet unread
         body = inner.get("message") if isinstance(inner, dict) else inner  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType] the same
-    if not isinstance(body, str):
-        return ""
-    words = " ".join(redact(body, secrets).split())
-    if len(words) > LONGEST_QUOTE:
-        words = words[:LONGEST_QUOTE] + "…"
-    return words if not words or words[-1] in ".!?…" else words + "."
+    return body if isinstance(body, str) else ""

@@ -14,6 +14,15 @@ KEY_NAMES = {
 """The setting that holds each provider's key, for sentences that tell a person which to set."""
 
 
+ADDRESS_NAMES = {
+    "openai": "OPENAI_BASE_URL",
+    "anthropic": "ANTHROPIC_BASE_URL",
+    "google": "GOOGLE_GEMINI_BASE_URL",
+    "ollama": "OLLAMA_BASE_URL",
+}
+"""The setting that holds each provider's address, for the same sentences."""
+
+
 class ProviderKeys(BaseSettings):
     """What the worker may call and how; an empty value counts as unset."""
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+import httpx2
 from cachetools import LRUCache
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.exceptions import ContentFilterError, ModelAPIError
@@ -32,6 +33,10 @@ from perdure.llm.providers import PROVIDERS, NotConfiguredError, ProviderSetup, 
 
 MODELS_KEPT = 256
 """Model objects kept for reuse; building one costs more than a call."""
+
+LOCAL_MAX_TOKENS = 400
+"""Longest answer of the embedded model where the request sets none. The answers of several runs share one core, and a
+small model may ramble until its context is full: longer than a step may take."""
 
 _TEXT_ONLY = ModelRequestParameters()
 
@@ -65,7 +70,7 @@ class Models:
         except NotConfiguredError as error:
             failure = _not_configured(error.detail, request)
         except PROVIDER_ERRORS as error:
-            failure = classify(error, request, self._keys.secrets())
+            failure = classify(error, request, self._keys.secrets(), address=self._address(request.model))
         # Raised out here so that the provider's error is not its context: see ModelCallError.
         raise failure
 
@@ -105,15 +110,31 @@ class Models:
     def _local_base_url(self) -> str | None:
         return self._local() if callable(self._local) else self._local
 
+    def _key(self, ref: ModelRef) -> tuple[ModelRef, str | None]:
+        # The embedded model's port may change while the worker lives.
+        return ref, self._local_base_url() if ref.provider == "local" else None
+
+    def _address(self, ref: ModelRef) -> str | None:
+        """Where the model is asked, as `host:port`, without what else its URL may hold: credentials, for one."""
+        model = self._models.get(self._key(ref))
+        try:
+            url = httpx2.URL(model.base_url or "") if model else None
+        except httpx2.InvalidURL:
+            return None
+        return url.netloc.decode() or None if url else None
+
     def _model(self, ref: ModelRef) -> Model:
         build = PROVIDERS.get(ref.provider)
         if build is None:
             raise NotConfiguredError(f"There is no provider '{ref.provider}': use one of {', '.join(PROVIDERS)}")
-        # The embedded model's port may change while the worker lives.
-        key = (ref, self._local_base_url() if ref.provider == "local" else None)
+        key = self._key(ref)
         model = self._models.get(key)
         if model is None:
-            model = self._models[key] = build(self._setup, ref.name)
+            model = build(self._setup, ref.name)
+            if httpx2.URL(model.base_url or "").userinfo:
+                # The transport refuses to send both, in an error of its own that tells the whole address.
+                raise NotConfiguredError("Take user and password out of the provider's base URL and set its key")
+            self._models[key] = model
         return model
 
     async def __aenter__(self) -> Self:
@@ -126,9 +147,8 @@ class Models:
 
 
 def _not_configured(detail: str, request: GenerationRequest) -> ModelCallError:
-    agent = f" for agent '{request.agent_name}'" if request.agent_name else ""
     return ModelCallError(
-        f"Cannot call {request.model}. {detail}, or choose another model{agent}.", kind="configuration", retryable=False
+        f"Cannot call {request.model}. {detail}, or choose another model.", kind="configuration", retryable=False
     )
 
 
@@ -144,6 +164,8 @@ def _settings(request: GenerationRequest) -> ModelSettings:
         settings["temperature"] = request.temperature
     if request.max_tokens is not None:
         settings["max_tokens"] = request.max_tokens
+    elif request.model.provider == "local":
+        settings["max_tokens"] = LOCAL_MAX_TOKENS
     return settings
 
 

@@ -16,6 +16,7 @@ from pydantic_ai.providers.ollama import OllamaProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
+from perdure.domain.generation import LOCAL_MODEL_NAME
 from perdure.llm.keys import KEY_NAMES, ProviderKeys
 from perdure.llm.openai_client import LeanOpenAI
 
@@ -129,6 +130,9 @@ def _ollama(setup: ProviderSetup, name: str) -> Model:
 
 
 def _local(setup: ProviderSetup, name: str) -> Model:
+    if name != LOCAL_MODEL_NAME:
+        # The server answers under any name, and the run would record one that never ran.
+        raise NotConfiguredError(f"Name the one model that provider local has, {LOCAL_MODEL_NAME}")
     base_url = setup.local_base_url()
     if base_url is None:
         raise NotConfiguredError("Set PERDURE_LLM__LOCAL_MODEL=true to run the embedded model")

@@ -58,6 +58,8 @@ async def test_filters_narrow_the_list_together(alice: Caller) -> None:
     assert await alice.names(tags="y") == ["b", "a"]
     assert await alice.names(tags=["x", "z"]) == ["c", "a"]
     assert await alice.names(tags="nothing") == []
+    assert await alice.names(tags="", search="") == ["c", "b", "a"]
+    assert await alice.names(tags=["", "z"]) == ["c"]
     assert await alice.names(category="two") == ["c", "b"]
     assert await alice.names(category="two", is_active=True) == ["b"]
     assert await alice.names(category="two", tags="z", is_active=False, search="C") == ["c"]

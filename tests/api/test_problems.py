@@ -106,6 +106,23 @@ async def test_what_was_sent_is_never_told_back(alice: Caller) -> None:
     assert secret not in json.dumps(problem)
 
 
+async def test_a_constant_is_told_as_callers_know_it(alice: Caller) -> None:
+    flow = await alice.agentflow()
+
+    for method, path in (("POST", AGENTFLOWS), ("PUT", f"{FLOWS}/{flow['id']}")):
+        problem = await alice.problem(422, method, path, json={"name": "x", "flow_type": "chatflow"})
+        assert problem["detail"] == "flow_type: Input should be 'agentflow'"
+
+
+async def test_pages_of_elsewhere_may_use_the_methods_there_are(stranger: Call, app: FastAPI) -> None:
+    asking = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "PUT"}
+    answer = await stranger.ask("OPTIONS", FLOWS, headers=asking)
+
+    offered = set(answer.headers["access-control-allow-methods"].split(", "))
+    served = {method.upper() for path in app.openapi()["paths"].values() for method in path}
+    assert offered == served
+
+
 async def test_each_type_of_problem_can_be_looked_up(stranger: Call) -> None:
     for kind in KINDS:
         told = await stranger.ok("GET", type_of(kind))

@@ -78,6 +78,14 @@ def test_a_long_message_is_quoted_in_part_and_on_one_line() -> None:
     assert len(failure.detail) < LONGEST_QUOTE + 200
 
 
+@pytest.mark.parametrize("page", ["<html><body>502 Bad Gateway</body></html>", "\n<!DOCTYPE html>\n<title>Sign in"])
+@pytest.mark.parametrize("status", [403, 502])
+def test_a_web_page_is_told_of_and_not_quoted(page: str, status: int) -> None:
+    failure = classify(ModelHTTPError(status, "m", page), REQUEST)
+    assert f"(HTTP {status}). It sent a web page" in failure.detail
+    assert "<" not in failure.detail
+
+
 @pytest.mark.parametrize("text", ["gpt-4", ":gpt-4", "openai:", ""])
 def test_a_model_is_named_with_its_provider(text: str) -> None:
     with pytest.raises(ValueError, match="provider:model"):

@@ -98,6 +98,8 @@ def log_to_file(path: Path) -> None:
 
     A file of 10 MB becomes `NAME.1`, and so on up to `NAME.5`, which the next one replaces.
     """
+    # Where the disk is full, Python would print every line it cannot log, with a traceback, on the terminal.
+    logging.raiseExceptions = False
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _log_to(RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_OLD_LOGS, encoding="utf-8"))
 

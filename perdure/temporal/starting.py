@@ -16,11 +16,12 @@ from perdure.domain.runs import RunInput
 from perdure.temporal.client import TASK_QUEUE
 
 FLOW = SearchAttributeKey.for_keyword("PerdureFlow")
+FLOW_NAME = SearchAttributeKey.for_keyword("PerdureFlowName")
 KIND = SearchAttributeKey.for_keyword("PerdureKind")
 USER = SearchAttributeKey.for_int("PerdureUser")
 SESSION = SearchAttributeKey.for_keyword("PerdureSession")
 TAGS = SearchAttributeKey.for_keyword_list("PerdureTags")
-SEARCH_ATTRIBUTES = (FLOW, KIND, USER, SESSION, TAGS)
+SEARCH_ATTRIBUTES = (FLOW, FLOW_NAME, KIND, USER, SESSION, TAGS)
 
 WORKFLOW_TYPES = {FlowType.AGENTFLOW: "Agentflow", FlowType.CHATFLOW: "Chatflow"}
 """The workflow of each kind of flow."""
@@ -56,6 +57,7 @@ def run_handle(client: Client, execution_id: object) -> WorkflowHandle[object, o
 def _search_attributes(run: RunInput) -> TypedSearchAttributes:
     pairs: list[SearchAttributePair[str] | SearchAttributePair[int] | SearchAttributePair[Sequence[str]]] = [
         SearchAttributePair(FLOW, str(run.flow.id)),
+        SearchAttributePair(FLOW_NAME, run.flow.name),
         SearchAttributePair(KIND, run.flow.flow_type.value),
         SearchAttributePair(USER, run.user_id),
     ]

@@ -69,9 +69,7 @@ async def _demo(settings: Settings, stop: asyncio.Event) -> None:
             system = await stack.enter_async_context(open_system(settings, stop=stop, announce=announce))
         async with interruptible(stop):
             await system.run(_play(console, system.settings, system.endpoints, system.api_url))
-        console.print(
-            "\nStopping what the demo started; the data stays. `make up` starts it again, and the links work."
-        )
+        console.print("\nStopping; the data stays. `make up` starts it again, and the links work.")
 
 
 async def _play_on_running(console: Console, settings: Settings) -> bool:

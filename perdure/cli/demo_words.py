@@ -51,21 +51,17 @@ async def print_words(console: Console, reader: LiveReader, execution_id: UUID, 
 def steps_table(runs: Iterable[Execution]) -> Table:
     """Lay out the steps of several runs with their times and tokens, each on one line of 80 columns."""
     table = Table(title="Steps", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for heading in ("Run", "Step", "Status"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
-    for heading in ("Time", "In", "Out"):
+    table.add_column("Step")
+    table.add_column("Status", no_wrap=True)
+    for heading in ("Time", "Tokens in", "Tokens out"):
         table.add_column(heading, justify="right", no_wrap=True)
     for run in runs:
         for node in run.node_executions:
-            table.add_row(run.flow_name, node.node_label, node.status.value, *_figures(node))
+            table.add_row(node.node_label, node.status.value, *_figures(node))
     return table
 
 
 def _figures(node: NodeExecution) -> tuple[str, str, str]:
     time = "" if node.duration_ms is None else f"{node.duration_ms} ms"
     output = node.output_data or {}
-    return time, _tokens(output.get("input_tokens")), _tokens(output.get("output_tokens"))
-
-
-def _tokens(counted: object) -> str:
-    return f"{counted} tok" if counted else ""
+    return time, str(output.get("input_tokens") or ""), str(output.get("output_tokens") or "")

@@ -107,7 +107,6 @@ class GenerateActivities:
             messages=(*remembered, PromptMessage(role="user", content=prompt)),
             temperature=step.temperature,
             max_tokens=step.max_tokens,
-            agent_name=step.node_label,
         )
 
 

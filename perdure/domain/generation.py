@@ -53,7 +53,6 @@ class GenerationRequest(BaseModel):
     messages: tuple[PromptMessage, ...] = Field(min_length=1)
     temperature: float | None = Field(default=None, ge=0, le=2, description="Unset: the provider's default.")
     max_tokens: int | None = Field(default=None, gt=0, description="Longest answer, in tokens. Unset: the model's.")
-    agent_name: str | None = Field(default=None, description="Who asks, for the sentence a failure is told in.")
 
 
 class Usage(BaseModel):

@@ -38,14 +38,11 @@ async def models(scripted: ScriptedModel, monkeypatch: pytest.MonkeyPatch) -> As
         yield models
 
 
-def asking(
-    words: str = "hello", *, model: str = "openai:gpt-4o-mini", system: str = "", agent: str | None = None
-) -> GenerationRequest:
+def asking(words: str = "hello", *, model: str = "openai:gpt-4o-mini", system: str = "") -> GenerationRequest:
     return GenerationRequest(
         model=ModelRef.parse(model),
         system_prompt=system,
         messages=(PromptMessage(role="user", content=words),),
-        agent_name=agent,
     )
 
 
@@ -156,7 +153,7 @@ async def test_the_local_model_does_not_ramble(models: Models, scripted: Scripte
 async def test_a_provider_that_is_not_configured_fails_at_once(
     models: Models, scripted: ScriptedModel, model: str, setting: str
 ) -> None:
-    error = await failure(models, asking(model=model, agent="Writer"))
+    error = await failure(models, asking(model=model))
     assert (error.kind, error.retryable) == ("configuration", False)
     assert setting in error.detail
     assert error.detail.endswith("or choose another model.")
@@ -221,7 +218,7 @@ async def test_failures_are_classified_by_status_header_and_code(
     wait: float | None,
 ) -> None:
     await scripted.script(behaviour)
-    error = await failure(models, asking(agent="Writer"))
+    error = await failure(models, asking())
     assert (error.kind, error.retryable, error.retry_after_seconds) == (kind, retryable, wait)
     assert error.detail.startswith("openai:gpt-4o-mini ")
     assert "Writer" not in error.detail

@@ -24,6 +24,7 @@ __all__ = ["Behaviour", "RecordedRequest", "RecordedRequests", "ScriptedModel"]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 POLL_SECONDS = 0.01
+STOP_SECONDS = 5
 
 
 class ScriptedModel:
@@ -67,7 +68,12 @@ class ScriptedModel:
         if self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.terminate()
-            await self._process.wait()
+                try:
+                    await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+                except TimeoutError:
+                    # The signal can come while the server swallows interrupts; nothing is kept, so nothing is lost.
+                    self._process.kill()
+                    await self._process.wait()
             self._process = None
 
     async def script(self, *behaviours: Behaviour) -> None:

@@ -68,7 +68,7 @@ def build_worker(
 ) -> Worker:
     """Build a worker over the runtime's client. Tests leave it unversioned and give it the checking runner."""
     generating = GenerateActivities(models, runtime.single, live)
-    recording = RecordActivities(runtime.sessions)
+    recording = RecordActivities(runtime.sessions, runtime.single)
     housekeeping = HousekeepingActivities(runtime.client, runtime.sessions)
     return Worker(
         runtime.client,
@@ -76,6 +76,8 @@ def build_worker(
         workflows=WORKFLOWS,
         activities=[generating.generate, recording.record_ending, recording.keep_text, housekeeping.reconcile],
         workflow_runner=runner or production_runner(),
+        # What the SDK calls its debug mode: workflow code runs on this loop instead of in threads (decision 7).
+        debug_mode=runner is None,
         interceptors=[EdgeInterceptor()],
         max_concurrent_activities=runtime.settings.worker.max_concurrent_steps,
         max_eager_activity_reservations_per_workflow_task=20,

@@ -1,23 +1,26 @@
 """Short writes of a run, safe to repeat."""
 
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from perdure.domain.runs import KeepTextInput, RunEnding
 from perdure.storage.engine import Sessions
 from perdure.storage.transcripts import keep_text
-from perdure.temporal.settling import end_run
+from perdure.temporal.settling import end_at_once, end_run
 
 
 class RecordActivities:
     """What a run writes about itself; used as local activities."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, single: AsyncEngine) -> None:
         self._sessions = sessions
+        self._single = single
 
     @activity.defn
     async def record_ending(self, ending: RunEnding) -> None:
         """Settle the run's row, its flow's activity, its chat turn and its live channel in one transaction."""
-        await end_run(self._sessions, ending)
+        if not await end_at_once(self._single, ending):
+            await end_run(self._sessions, ending)
 
     @activity.defn
     async def keep_text(self, kept: KeepTextInput) -> None:

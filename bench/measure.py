@@ -14,6 +14,11 @@ Call = Callable[[], Awaitable[Answer]]
 Between = Callable[[Answer], Awaitable[None]]
 
 
+RUNS = 3
+TURNS = 12
+"""Into how many turns the runs are cut that a figure and its floor take beside each other."""
+
+
 class Figure(BaseModel):
     """What was measured: percentiles of one call's time in milliseconds, and calls per second over the whole."""
 
@@ -68,13 +73,35 @@ async def sample(call: Call[Answer], *, calls: int, at_once: int, between: Betwe
     return Sample(times_ms=times, seconds=time.perf_counter() - began)
 
 
+async def measure_beside(
+    floor: tuple[str, Call[None]], figure: tuple[str, Call[None]], *, calls: int, at_once: int = 1, target: str
+) -> list[Figure]:
+    """A figure and its floor, in turns of a few calls each, so that a drift of the machine's speed meets both."""
+    print(f"measuring {figure[0]} beside {floor[0]} …", file=sys.stderr, flush=True)
+    for _, call in (floor, figure):
+        await sample(call, calls=max(calls // 5, at_once), at_once=at_once)
+    floors: list[Sample] = []
+    figures: list[Sample] = []
+    for _ in range(TURNS):
+        for (_, call), samples in ((floor, floors), (figure, figures)):
+            samples.append(await sample(call, calls=max(calls * RUNS // TURNS, at_once), at_once=at_once))
+    below = _figure(floor[0], floors, at_once=at_once)
+    above = _figure(figure[0], figures, at_once=at_once, target=target)
+    ratio = statistics.median(
+        statistics.median(ours.times_ms) / statistics.median(bare.times_ms)
+        for ours, bare in zip(figures, floors, strict=True)
+    )
+    shown = f"{below.p50_ms:.1f} ms ({ratio:.2f} ×)" if at_once == 1 else f"{below.per_second:.1f}/s"
+    return [below, above.model_copy(update={"floor": shown})]
+
+
 async def measure(
     name: str,
     call: Call[Answer],
     *,
     calls: int,
     at_once: int = 1,
-    runs: int = 3,
+    runs: int = RUNS,
     between: Between[Answer] | None = None,
     target: str | None = None,
     floor: str | None = None,
@@ -83,15 +110,21 @@ async def measure(
     print(f"measuring {name} …", file=sys.stderr, flush=True)
     await sample(call, calls=max(calls // 10, at_once), at_once=at_once, between=between)
     samples = [await sample(call, calls=calls, at_once=at_once, between=between) for _ in range(runs)]
+    return _figure(name, samples, at_once=at_once, target=target, floor=floor)
+
+
+def _figure(
+    name: str, samples: list[Sample], *, at_once: int, target: str | None = None, floor: str | None = None
+) -> Figure:
     return Figure(
         name=name,
-        calls=calls,
+        calls=len(samples[0].times_ms),
         at_once=at_once,
         p50_ms=statistics.median(_percentile(run.times_ms, 50) for run in samples),
         p95_ms=statistics.median(_percentile(run.times_ms, 95) for run in samples),
         p99_ms=statistics.median(_percentile(run.times_ms, 99) for run in samples),
         per_second=statistics.median(run.per_second for run in samples),
-        runs=runs,
+        runs=len(samples),
         target=target,
         floor=floor,
     )

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4, uuid5
 
 import orjson
 from pydantic import JsonValue
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.bootstrap import Runtime
@@ -104,18 +105,34 @@ class _TakenError(Exception):
 
 
 async def _start(runtime: Runtime, request: StartRequest, execution_id: UUID, session_id: str | None) -> RunInput:
-    async with runtime.sessions.begin() as session:
+    # A connection, since a session's bookkeeping would cost more than the statements.
+    async with runtime.engine.begin() as connection:
         conversation = (
-            await open_session(session, user_id=request.user_id, session_id=session_id, flow_id=request.flow.id)
+            await open_session(connection, user_id=request.user_id, session_id=session_id, flow_id=request.flow.id)
             if session_id
             else None
         )
         run = _run_input(request, execution_id, conversation, default_model(runtime.settings.llm))
-        if not await insert_started(session, run.header):
+        if request.idempotency_key is None:
+            await _list_and_start(runtime, connection, run)
+        elif await insert_started(connection, run.header):
+            # Whoever inserts a key's row is the one who starts its run.
+            await start_run(runtime.client, run)
+        else:
             raise _TakenError
-        await start_run(runtime.client, run)
-        await note_start(session, run.header)
+        await note_start(connection, run.header)
     return run
+
+
+async def _list_and_start(runtime: Runtime, connection: AsyncConnection, run: RunInput) -> None:
+    """Insert the row and start the workflow at the same time: the id is new, so neither can have been done before."""
+    starting = asyncio.create_task(start_run(runtime.client, run))
+    try:
+        if not await insert_started(connection, run.header):
+            raise _TakenError
+        await starting
+    finally:
+        starting.cancel()
 
 
 async def find_started(runtime: Runtime, request: KeyedRequest) -> Execution | None:

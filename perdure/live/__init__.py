@@ -4,7 +4,7 @@ Workers write frames into an unlogged table and notify; readers listen and read 
 about a run: the channel shows words as they come, and its loss costs nothing but the sight of them.
 """
 
-from perdure.live.ends import announce_end, purge
+from perdure.live.ends import announce_end, announcement, announcing, purge
 from perdure.live.frames import AttemptFailed, End, LiveFrame, StepStarted, Token
 from perdure.live.reader import Ending, LiveReader
 from perdure.live.subscription import TooSlowError
@@ -21,5 +21,7 @@ __all__ = [
     "Token",
     "TooSlowError",
     "announce_end",
+    "announcement",
+    "announcing",
     "purge",
 ]

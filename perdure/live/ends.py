@@ -4,10 +4,12 @@ from datetime import timedelta
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import CTE, BigInteger, Select, Text, bindparam, cast, func, literal, select, text
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from perdure.live.notices import CHANNEL, EndNotice
+from perdure.live.table import live_frames
 
 ABANDONED_AFTER = timedelta(days=30)
 """Frames this old go even where no end was announced: nobody follows word by word for a month."""
@@ -39,16 +41,34 @@ async def announce_end(connection: AsyncConnection | AsyncSession, execution_id:
     Call it in the transaction that records the end, after the workers have drained the execution's frames: readers
     deliver nothing after it.
     """
-    await connection.execute(
-        _ANNOUNCE,
-        {
-            "writer": end_writer(execution_id),
-            "execution_id": execution_id,
-            "data": orjson.dumps({"status": status}).decode(),
-            "channel": CHANNEL,
-            "notice": str(EndNotice(execution_id, status)),
-        },
+    await connection.execute(_ANNOUNCE, {"execution_id": execution_id, **announcement(execution_id, status)})
+
+
+def announcement(execution_id: UUID, status: str) -> dict[str, object]:
+    """What the statements take that announce an end."""
+    return {
+        "writer": end_writer(execution_id),
+        "data": orjson.dumps({"status": status}).decode(),
+        "channel": CHANNEL,
+        "notice": str(EndNotice(execution_id, status)),
+    }
+
+
+def announcing(closed: CTE) -> Select[tuple[object]]:
+    """Build a statement that closes a run and announces its end in one round trip. Takes `announcement` too.
+
+    `closed` is the part that closes it, with the `id` of what it closed; the statement gives a row if it did.
+    """
+    writer = bindparam("writer", type_=BigInteger)
+    data = cast(bindparam("data", type_=Text), JSONB)
+    frame = select(writer, literal(1), closed.c.id, literal("end"), data)
+    written = insert(live_frames).from_select(["writer", "seq", "execution_id", "kind", "data"], frame)
+    replaced = written.on_conflict_do_update(
+        index_elements=[live_frames.c.writer, live_frames.c.seq], set_={"data": written.excluded.data}
     )
+    ended = replaced.returning(live_frames.c.seq).cte("ended")
+    notice = func.pg_notify(bindparam("channel", type_=Text), bindparam("notice", type_=Text))
+    return select(notice).select_from(closed).add_cte(ended)
 
 
 async def purge(connection: AsyncConnection | AsyncSession, older_than: timedelta) -> None:

@@ -13,7 +13,9 @@ from perdure.domain.runs import ConversationRef, RunHeader, Turn
 from perdure.storage.tables import ChatMessageRow, ChatSessionRow
 
 
-async def open_session(session: AsyncSession, *, user_id: int, session_id: str, flow_id: UUID) -> ConversationRef:
+async def open_session(
+    session: AsyncConnection | AsyncSession, *, user_id: int, session_id: str, flow_id: UUID
+) -> ConversationRef:
     """Make the caller's session, or take it up where it stands.
 
     Raises ConflictError when it belongs to another flow.
@@ -90,7 +92,7 @@ async def count_messages(connection: AsyncConnection, *, user_id: int, session_i
 
 
 async def _upsert(
-    session: AsyncSession, *, user_id: int, session_id: str, flow_id: UUID, messages: int = 0
+    session: AsyncConnection | AsyncSession, *, user_id: int, session_id: str, flow_id: UUID, messages: int = 0
 ) -> tuple[int, UUID, int]:
     """Make or lock a session and add to its count: (key, flow, count after)."""
     row = await session.execute(

@@ -59,7 +59,7 @@ _NOTE_START = (
         last_execution_at=bindparam("at"),
     )
 )
-_CLOSED = (
+CLOSED = (
     update(_EXECUTIONS)
     .where(
         _EXECUTIONS.c.id == bindparam("execution"),
@@ -69,15 +69,16 @@ _CLOSED = (
     .returning(_EXECUTIONS.c.id, _EXECUTIONS.c.flow_id)
     .cte("closed")
 )
-_FOLLOWED = (
+"""The `id` of the run that this closes: one that is open, or was reset since it ended. Takes `outcome_of`."""
+FOLLOWED = (
     update(_ACTIVITY)
-    .where(_ACTIVITY.c.flow_id == _CLOSED.c.flow_id, _ACTIVITY.c.last_execution_id == _CLOSED.c.id)
+    .where(_ACTIVITY.c.flow_id == CLOSED.c.flow_id, _ACTIVITY.c.last_execution_id == CLOSED.c.id)
     .values(last_execution_status=bindparam("status"))
     .returning(_ACTIVITY.c.flow_id)
     .cte("followed")
 )
-_CLOSE = select(_CLOSED.c.id).add_cte(_FOLLOWED)
-"""Close a run that is open (or was reset since it ended), and its flow's last-run status, in one round trip."""
+"""The flow whose last-run status goes with `CLOSED`, in the same round trip."""
+_CLOSE = select(CLOSED.c.id).add_cte(FOLLOWED)
 _REOPEN = (
     update(_EXECUTIONS)
     .where(_EXECUTIONS.c.id == bindparam("execution"), _EXECUTIONS.c.status.not_in(OPEN_STATUSES))
@@ -97,7 +98,7 @@ class ExecutionFilter:
     session_id: str | None = None
 
 
-async def insert_started(session: AsyncSession, header: RunHeader) -> bool:
+async def insert_started(session: AsyncConnection | AsyncSession, header: RunHeader) -> bool:
     """Insert the row of a run that is about to start. False when its id or its idempotency key is taken.
 
     A concurrent call with the same key waits here until the other's transaction is over.
@@ -110,7 +111,7 @@ async def insert_started(session: AsyncSession, header: RunHeader) -> bool:
     return (await session.execute(_INSERT, row)).one_or_none() is not None
 
 
-async def note_start(session: AsyncSession, header: RunHeader) -> None:
+async def note_start(session: AsyncConnection | AsyncSession, header: RunHeader) -> None:
     """Count a started run on its flow. Call it last in the transaction: it locks one row per flow."""
     await session.execute(
         _NOTE_START,
@@ -135,7 +136,23 @@ async def settle(session: AsyncSession, ending: RunEnding) -> bool:
     A run that is settled stays as it is, so this may be repeated by a retry or by the reconciler; one that an
     operator has reset is settled anew when it ends again.
     """
-    outcome = {
+    outcome = outcome_of(ending)
+    header = ending.header
+    if not await _close(session, outcome):
+        # Settled already; or its starter has not committed yet, or died before: the insert waits for it to be known.
+        if await insert_started(session, header):
+            await note_start(session, header)
+        if not await _close(session, outcome):
+            return False
+    if ending.turn is not None:
+        await write_turn(session, header, ending.turn, answered_at=ending.completed_at)
+    return True
+
+
+def outcome_of(ending: RunEnding) -> dict[str, object]:
+    """What `CLOSED` and `FOLLOWED` take."""
+    return {
+        "execution": ending.header.execution_id,
         "run_id": ending.run_id,
         "status": ending.status.value,
         "output_data": ending.output_data,
@@ -145,21 +162,10 @@ async def settle(session: AsyncSession, ending: RunEnding) -> bool:
         "node_executions": _nodes.dump_python(ending.node_executions, mode="json"),
         "metrics": ending.metrics.model_dump(mode="json"),
     }
-    header = ending.header
-    if not await _close(session, header, outcome):
-        # Settled already; or its starter has not committed yet, or died before: the insert waits for it to be known.
-        if await insert_started(session, header):
-            await note_start(session, header)
-        if not await _close(session, header, outcome):
-            return False
-    if ending.turn is not None:
-        await write_turn(session, header, ending.turn, answered_at=ending.completed_at)
-    return True
 
 
-async def _close(session: AsyncSession, header: RunHeader, outcome: Mapping[str, object]) -> bool:
-    closed = await session.execute(_CLOSE, {**outcome, "execution": header.execution_id})
-    return closed.one_or_none() is not None
+async def _close(session: AsyncSession, outcome: Mapping[str, object]) -> bool:
+    return (await session.execute(_CLOSE, outcome)).one_or_none() is not None
 
 
 async def reopen(session: AsyncSession, execution_id: UUID, run_id: str) -> bool:

@@ -4,18 +4,21 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.domain.executions import ExecutionStatus
 from perdure.domain.ledger import Ledger
 from perdure.domain.runs import RunEnding, RunHeader, RunInput, Turn
-from perdure.live import announce_end
+from perdure.live import announce_end, announcement, announcing
 from perdure.record.fold import RunState
 from perdure.storage.engine import Sessions
-from perdure.storage.executions import read_header, settle
+from perdure.storage.executions import CLOSED, FOLLOWED, outcome_of, read_header, settle
 from perdure.temporal.history import read_run
 from perdure.temporal.starting import run_handle
+
+_CLOSE_AND_ANNOUNCE = announcing(CLOSED).add_cte(FOLLOWED)
 
 LOST = "The engine no longer knows this run: its history was deleted before it could be recorded."
 
@@ -43,6 +46,18 @@ async def end_run(sessions: Sessions, ending: RunEnding) -> None:
     async with sessions.begin() as session:
         if await settle(session, ending):
             await announce_end(session, ending.header.execution_id, ending.status.value)
+
+
+async def end_at_once(single: AsyncEngine, ending: RunEnding) -> bool:
+    """Do what `end_run` does for a run without a turn whose row is there, in one round trip instead of four.
+
+    False: that was not so, and nothing has happened.
+    """
+    if ending.turn is not None:
+        return False
+    parameters = {**outcome_of(ending), **announcement(ending.header.execution_id, ending.status.value)}
+    async with single.connect() as connection:
+        return (await connection.execute(_CLOSE_AND_ANNOUNCE, parameters)).one_or_none() is not None
 
 
 async def settle_from_history(client: Client, sessions: Sessions, execution_id: UUID) -> bool:

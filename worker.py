@@ -14,6 +14,8 @@ from activities.edge import EdgeInterceptor
 from activities.generate import GenerateActivities
 from activities.housekeeping import HousekeepingActivities
 from activities.records import RecordActivities
+from activities.subflows import SubflowActivities
+from activities.tools import ToolActivities
 from perdure.bootstrap import Runtime
 from perdure.live import LiveWriter
 from perdure.llm import Models, ProviderKeys
@@ -21,6 +23,7 @@ from perdure.temporal.client import TASK_QUEUE
 from perdure.temporal.deployment import adopt_pinned_runs, deployment_version, make_current
 from perdure.temporal.namespace import keep_history
 from perdure.temporal.schedules import ensure_schedules
+from perdure.tools import Toolbox
 from workflows import WORKFLOWS
 from workflows.sandbox import production_runner
 
@@ -48,7 +51,7 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, alone: bool = False) -> 
         models = await stack.enter_async_context(
             Models(ProviderKeys(), local_base_url=runtime.endpoints.local_model_url)
         )
-        serving = build_worker(runtime, models, live, deployed)
+        serving = build_worker(runtime, models, Toolbox(), live, deployed)
         await stack.enter_async_context(serving)
         if settings.worker.make_current:
             await make_current(runtime.client, deployed)
@@ -61,20 +64,32 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, alone: bool = False) -> 
 def build_worker(
     runtime: Runtime,
     models: Models,
+    toolbox: Toolbox,
     live: LiveWriter,
     deployed: WorkerDeploymentVersion | None,
     *,
     runner: WorkflowRunner | None = None,
 ) -> Worker:
     """Build a worker over the runtime's client. Tests leave it unversioned and give it the checking runner."""
-    generating = GenerateActivities(models, runtime.single, live)
+    generating = GenerateActivities(models, toolbox, runtime.single, live)
+    calling = ToolActivities(toolbox, runtime.single, live)
+    subflows = SubflowActivities(runtime.sessions)
     recording = RecordActivities(runtime.sessions, runtime.single)
     housekeeping = HousekeepingActivities(runtime.client, runtime.sessions)
     return Worker(
         runtime.client,
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
-        activities=[generating.generate, recording.record_ending, recording.keep_text, housekeeping.reconcile],
+        activities=[
+            generating.generate,
+            calling.call_tool,
+            subflows.prepare,
+            recording.record_ending,
+            recording.keep_text,
+            recording.keep_words,
+            recording.note,
+            housekeeping.reconcile,
+        ],
         workflow_runner=runner or production_runner(),
         # What the SDK calls its debug mode: workflow code runs on this loop instead of in threads (decision 7).
         debug_mode=runner is None,

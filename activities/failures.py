@@ -1,6 +1,7 @@
 """How a failure of the world becomes one that Temporal understands: retry it, wait first, or give up."""
 
 from datetime import timedelta
+from typing import Protocol
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -8,6 +9,30 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from perdure.domain.runs import GenerateInput, StepFailure
 from perdure.domain.text import storable
 from perdure.llm import ModelCallError
+
+
+class Failure(Protocol):
+    """What is known of a failed attempt, at a model or at a tool."""
+
+    @property
+    def detail(self) -> str:
+        """A sentence for people; holds no secret."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """The class of failure, for machines."""
+        ...
+
+    @property
+    def retryable(self) -> bool:
+        """Whether it may pass by itself."""
+        ...
+
+    @property
+    def retry_after_seconds(self) -> float | None:
+        """How long to wait, where somebody said so."""
+        ...
 
 
 def too_slow(step: GenerateInput) -> ModelCallError:
@@ -20,14 +45,14 @@ def too_slow(step: GenerateInput) -> ModelCallError:
     )
 
 
-def as_application_error(error: ModelCallError, *, exhausted: bool) -> ApplicationError:
-    """Keep the provider's own advice: whether to retry, and after how long; `exhausted` retries end it all the same."""
+def as_application_error(error: Failure, *, name: str, exhausted: bool) -> ApplicationError:
+    """Keep the other side's advice: whether to retry, and after how long; `exhausted` retries end it all the same."""
     detail = storable(error.detail)
     activity.logger.warning("%s", detail)
     return ApplicationError(
         detail,
         StepFailure(attempt=activity.info().attempt, kind=error.kind, exhausted=exhausted),
-        type="ModelCallFailed",
+        type=name,
         non_retryable=exhausted or not error.retryable,
         # An expected failure: the line above says it, a traceback would add nothing.
         category=ApplicationErrorCategory.BENIGN,

@@ -12,8 +12,8 @@ from perdure.live import purge
 from perdure.storage.engine import Sessions
 from perdure.storage.executions import adopt, missing_rows, open_executions, reopen
 from perdure.storage.payloads import delete_payloads, owners_before
+from perdure.temporal.naming import WORKFLOW_TYPES
 from perdure.temporal.settling import describe_open, is_known, settle_from_history, started_header
-from perdure.temporal.starting import WORKFLOW_TYPES
 
 GRACE = timedelta(seconds=30)
 """Younger runs are left alone: their start or their end may be on its way to the database."""

@@ -3,9 +3,10 @@
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from perdure.domain.runs import KeepTextInput, RunEnding
+from perdure.domain.notes import AnyNote
+from perdure.domain.runs import KeepTextInput, KeepWordsInput, NoteInput, RunEnding
 from perdure.storage.engine import Sessions
-from perdure.storage.transcripts import keep_text
+from perdure.storage.transcripts import keep_own_words, keep_text
 from perdure.temporal.settling import end_at_once, end_run
 
 
@@ -27,3 +28,14 @@ class RecordActivities:
         """Keep a long text that steps refer to."""
         async with self._sessions.begin() as session:
             await keep_text(session, kept)
+
+    @activity.defn
+    async def keep_words(self, kept: KeepWordsInput) -> None:
+        """Keep what the workflow itself answers to a tool call."""
+        async with self._sessions.begin() as session:
+            await keep_own_words(session, kept)
+
+    @activity.defn
+    async def note(self, noted: NoteInput) -> AnyNote:
+        """Put down a note: as the result of a local activity it stands in the run's history."""
+        return noted.note

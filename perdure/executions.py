@@ -20,9 +20,8 @@ from perdure.domain.generation import ModelRef
 from perdure.domain.ledger import Ledger
 from perdure.domain.runs import ConversationRef, RunInput
 from perdure.embedded.local_model import MODEL_NAME
-from perdure.memory import MEMORIES
-from perdure.orchestration import STRATEGIES
 from perdure.record.mapping import failure_sentence
+from perdure.runnable import check_runnable
 from perdure.settings import LlmSettings
 from perdure.storage.chats import open_session
 from perdure.storage.executions import find_by_key, insert_started, note_start, read_execution
@@ -79,7 +78,7 @@ async def start_execution(runtime: Runtime, request: StartRequest, *, execution_
     Raises ConflictError for a flow that cannot run as it is and for a key that came with another request,
     UnprocessableError for an input that the flow cannot use, Temporal's RPCError when it does not answer.
     """
-    _check_runnable(request.flow)
+    check_runnable(request.flow)
     session_id = _chat_session(request)
     try:
         run = await _start(runtime, request, execution_id, session_id)
@@ -226,29 +225,6 @@ def default_model(settings: LlmSettings) -> ModelRef | None:
     if settings.default_model is not None:
         return ModelRef.parse(settings.default_model)
     return ModelRef(provider="local", name=MODEL_NAME) if settings.local_model else None
-
-
-def _check_runnable(flow: Agentflow | Chatflow) -> None:
-    if not flow.is_active:
-        msg = "This flow is deactivated: set is_active to true to run it."
-        raise ConflictError(msg)
-    if isinstance(flow, Agentflow):
-        if flow.orchestration_type not in STRATEGIES:
-            able = ", ".join(sorted(STRATEGIES))
-            msg = f"Orchestration '{flow.orchestration_type}' cannot be executed yet (it can be kept): use {able}."
-            raise ConflictError(msg)
-        with_tools = next((agent.name for agent in flow.agents if agent.tools), None)
-        if with_tools is not None:
-            msg = f"Agent '{with_tools}' has tools, which cannot be executed yet: remove them to run the flow."
-            raise ConflictError(msg)
-        return
-    if flow.memory_config.type not in MEMORIES:
-        able = ", ".join(sorted(MEMORIES))
-        msg = f"Memory '{flow.memory_config.type}' cannot be executed yet (it can be kept): use {able}."
-        raise ConflictError(msg)
-    if flow.tools:
-        msg = "This chatflow has tools, which cannot be executed yet: remove them to run it."
-        raise ConflictError(msg)
 
 
 def _chat_session(request: StartRequest) -> str | None:

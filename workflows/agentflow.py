@@ -4,31 +4,43 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from perdure.domain.approvals import ApprovalDecision, ApprovalStanding
     from perdure.domain.events import planned_nodes
     from perdure.domain.flows import Agentflow
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import RunInput, RunResult, Turn
     from perdure.orchestration import work
     from workflows.runs import Output, to_the_end
-    from workflows.steps import TeamSteps
+    from workflows.team import TeamSteps
 
 
 @workflow.defn(name="Agentflow")
 class AgentflowWorkflow:
     """Lets the team work by its own strategy and keeps the answer."""
 
+    @workflow.init
+    def __init__(self, run: RunInput) -> None:
+        if not isinstance(run.flow, Agentflow):
+            msg = "An Agentflow workflow runs agentflows."
+            raise ApplicationError(msg, type="WrongInput", non_retryable=True)
+        self._flow = run.flow
+        self._ledger = Ledger(planned_nodes(run.flow))
+        self._steps = TeamSteps(run, run.flow, self._ledger)
+
     @workflow.run
     async def run(self, run: RunInput) -> RunResult:
         """Run the flow as it was at the start."""
-        flow = run.flow
-        if not isinstance(flow, Agentflow):
-            msg = "An Agentflow workflow runs agentflows."
-            raise ApplicationError(msg, type="WrongInput", non_retryable=True)
-        ledger = Ledger(planned_nodes(flow))
-        steps = TeamSteps(run, flow, ledger)
 
         async def plot() -> tuple[Output, Turn | None]:
-            answer = await work(flow, steps)
-            return {"response": answer.text, "agent": answer.label}, None
+            answer = await work(self._flow, self._steps)
+            output: Output = {"response": answer.text, "agent": answer.label, **self._steps.output()}
+            if answer.data is not None:
+                output["data"] = answer.data
+            return output, None
 
-        return await to_the_end(run, ledger, plot)
+        return await to_the_end(run, self._ledger, plot)
+
+    @workflow.update
+    async def decide(self, decision: ApprovalDecision) -> ApprovalStanding:
+        """Take a person's decision; one that does not count fails, and stays in history."""
+        return self._steps.approvals.decide(decision)

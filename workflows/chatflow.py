@@ -8,8 +8,9 @@ with workflow.unsafe.imports_passed_through():
     from perdure.domain.flows import Chatflow
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import RunInput, RunResult, Turn
+    from perdure.orchestration.steps import StepFailedError
     from workflows.runs import Output, to_the_end
-    from workflows.steps import StepFailedError, answer_chat
+    from workflows.steps import answer_chat
 
 
 @workflow.defn(name="Chatflow")

@@ -12,7 +12,8 @@ with workflow.unsafe.imports_passed_through():
     from perdure.domain.executions import ExecutionStatus
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import RunEnding, RunInput, RunResult, Turn
-    from workflows.steps import StepFailedError, record_ending
+    from perdure.orchestration.steps import StepFailedError
+    from workflows.steps import record_ending
 
 Output = dict[str, JsonValue]
 Plot = Callable[[], Awaitable[tuple[Output, Turn | None]]]

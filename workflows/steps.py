@@ -1,34 +1,40 @@
 """Activities as workflows see them: the only place that names them, their timeouts, retries and task queue."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, is_cancelled_exception  # noqa: A004
 
 with workflow.unsafe.imports_passed_through():
     from activities.generate import GenerateActivities
     from activities.records import RecordActivities
+    from activities.subflows import SubflowActivities
+    from activities.tools import ToolActivities
     from perdure.domain.events import EXHAUSTED, StepCompleted, StepFailed, StepScheduled, timeout_sentence
-    from perdure.domain.flows import Agentflow, Chatflow
+    from perdure.domain.flows import Chatflow
+    from perdure.domain.generation import ToolCall
     from perdure.domain.ledger import Ledger
+    from perdure.domain.notes import Note
     from perdure.domain.runs import (
         ASSISTANT,
-        ContextPart,
+        CallToolInput,
+        CallToolResult,
         GenerateInput,
         GenerateResult,
         KeepTextInput,
+        KeepWordsInput,
+        NoteInput,
         RunEnding,
         RunInput,
         StepFailure,
         StepRef,
+        SubflowInput,
+        SubflowPlan,
     )
-    from perdure.domain.teams import Agent
-    from perdure.orchestration.models import NoModelError, model_of_agent, model_of_chat
-    from perdure.orchestration.prompts import system_prompt, task_of
-    from perdure.orchestration.steps import Answer
+    from perdure.orchestration.models import NoModelError, model_of_chat
+    from perdure.orchestration.steps import StepFailedError
 
 INLINE_TASK_CHARACTERS = 4096
 """A longer task is kept once and referred to, instead of standing in the input of every agent's step."""
@@ -44,6 +50,11 @@ MODEL_CALL_LIMIT = timedelta(hours=24)
 WORKER_LOSSES = 20
 """How often a step may lose its worker (killed, redeployed) before it counts as what kills them."""
 
+TOOL_CALL_LIMIT = timedelta(minutes=15)
+"""One attempt at a tool; its own settings end it earlier."""
+
+SUMMARY_CHARACTERS = 200
+
 CHAT_RETRIES = 3
 CHAT_TIMEOUT_SECONDS = 300.0
 
@@ -53,10 +64,6 @@ DATABASE_GRACE = timedelta(hours=1)
 RECORD_TIMEOUT = timedelta(seconds=30)
 RECORD_LIMIT = timedelta(hours=1)
 """How long a run that ended waits for a database that is away. After that the reconciler settles it from history."""
-
-
-class StepFailedError(Exception):
-    """A step gave up, and with it the run; the message is what the last attempt said."""
 
 
 async def generate(step: GenerateInput, ledger: Ledger) -> GenerateResult:
@@ -81,6 +88,7 @@ async def generate(step: GenerateInput, ledger: Ledger) -> GenerateResult:
                 maximum_attempts=step.max_retries + 1 + WORKER_LOSSES,
                 non_retryable_error_types=["PayloadsTooLarge", "NotFoundError"],
             ),
+            priority=step_priority(step.priority),
         )
     except ActivityError as error:
         if is_cancelled_exception(error):
@@ -91,6 +99,14 @@ async def generate(step: GenerateInput, ledger: Ledger) -> GenerateResult:
         raise StepFailedError(msg) from error
     ledger.apply(StepCompleted.of(result), workflow.now())
     return result
+
+
+def step_priority(priority: int) -> Priority:
+    """Who goes first when the workers are busy: 1 as everybody, 2 and above after them (Temporal's keys 3, 4 and 5).
+
+    Never before: a team's order among its own is no claim on other runs.
+    """
+    return Priority.default if priority == 1 else Priority(priority_key=min(priority + 2, 5))
 
 
 def _failed(step_id: str, error: ActivityError) -> StepFailed:
@@ -111,6 +127,71 @@ def _failed(step_id: str, error: ActivityError) -> StepFailed:
     return StepFailed(step_id=step_id, attempt=None, error="The worker could not say why.", kind=None, reason=reason)
 
 
+async def call_tool(step: CallToolInput, ledger: Ledger) -> CallToolResult:
+    """One tool call as an activity of its own, entered in the ledger. Raises StepFailedError when it gives up."""
+    ledger.apply(StepScheduled.of_tool(step), workflow.now())
+    try:
+        result = await workflow.execute_activity_method(
+            ToolActivities.call_tool,
+            step,
+            activity_id=step.step_id,
+            summary=f"tool: {step.call.name} for {step.node_label}",
+            start_to_close_timeout=TOOL_CALL_LIMIT,
+            schedule_to_close_timeout=MODEL_CALL_LIMIT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            retry_policy=RetryPolicy(
+                initial_interval=MODEL_RETRY_BACKOFF,
+                maximum_interval=MODEL_RETRY_BACKOFF_LIMIT,
+                maximum_attempts=step.max_retries + 1 + WORKER_LOSSES,
+                non_retryable_error_types=["PayloadsTooLarge", "NotFoundError"],
+            ),
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        failed = _failed(step.step_id, error)
+        ledger.apply(failed, workflow.now())
+        raise StepFailedError(failed.error) from error
+    ledger.apply(StepCompleted.of_tool(result), workflow.now())
+    return result
+
+
+async def put_down(execution_id: UUID, note: Note) -> None:
+    """Record a note as an event of the run."""
+    await workflow.execute_local_activity_method(
+        RecordActivities.note,
+        NoteInput(execution_id=execution_id, note=note),
+        start_to_close_timeout=RECORD_TIMEOUT,
+        schedule_to_close_timeout=RECORD_LIMIT,
+        summary=note.summary[:SUMMARY_CHARACTERS],
+    )
+
+
+async def keep_words(execution_id: UUID, step_id: str, call: ToolCall, text: str) -> StepRef:
+    """Keep what we ourselves answer to a tool call."""
+    ref = StepRef(execution_id=execution_id, run_id=workflow.info().run_id, step_id=step_id)
+    await workflow.execute_local_activity_method(
+        RecordActivities.keep_words,
+        KeepWordsInput(ref=ref, call_id=call.id, tool_name=call.name, text=text),
+        start_to_close_timeout=RECORD_TIMEOUT,
+        schedule_to_close_timeout=RECORD_LIMIT,
+        summary=f"tell the model: {text}"[:SUMMARY_CHARACTERS],
+    )
+    return ref
+
+
+async def prepare_subflow(asked: SubflowInput) -> SubflowPlan:
+    """Read the flow that shall run as a tool and list its run."""
+    return await workflow.execute_local_activity_method(
+        SubflowActivities.prepare,
+        asked,
+        start_to_close_timeout=RECORD_TIMEOUT,
+        schedule_to_close_timeout=RECORD_LIMIT,
+        summary=f"prepare the flow that {asked.tool.name} runs",
+    )
+
+
 async def record_ending(ending: RunEnding) -> None:
     """Write the run's end to the list of executions, in the task that also ends the workflow."""
     await workflow.execute_local_activity_method(
@@ -123,53 +204,14 @@ async def record_ending(ending: RunEnding) -> None:
     )
 
 
-class TeamSteps:
-    """The `Steps` of a running agentflow: what a strategy asks for becomes activities and ledger entries."""
-
-    def __init__(self, run: RunInput, flow: Agentflow, ledger: Ledger) -> None:
-        self._run = run
-        self._flow = flow
-        self._ledger = ledger
-        self._task: str | StepRef | None = None
-
-    async def ask(self, agent: Agent, *, after: Sequence[Answer]) -> Answer:
-        """One model call of one agent. Raises StepFailedError when it gives up."""
-        try:
-            model = model_of_agent(agent, self._flow, self._run.default_model)
-        except NoModelError as error:
-            raise StepFailedError(str(error)) from error
-        result = await generate(
-            GenerateInput(
-                step_id=agent.id,
-                node_id=agent.id,
-                node_type="supervisor" if agent.id == "supervisor" else "agent",
-                node_label=agent.name,
-                execution_id=self._run.execution_id,
-                model=model,
-                system_prompt=system_prompt(agent),
-                task=await self._task_reference(),
-                context=tuple(ContextPart(label=answer.label, ref=answer.ref) for answer in after),
-                temperature=agent.temperature,
-                max_tokens=agent.max_tokens,
-                timeout_seconds=agent.timeout_seconds,
-                max_retries=agent.max_retries,
-            ),
-            self._ledger,
-        )
-        return Answer(agent_id=agent.id, label=agent.name, text=result.text, ref=result.ref)
-
-    async def _task_reference(self) -> str | StepRef:
-        if self._task is None:
-            task = task_of(self._run.input_data)
-            self._task = task if len(task) <= INLINE_TASK_CHARACTERS else await _keep(self._run.execution_id, task)
-        return self._task
-
-
-async def _keep(execution_id: UUID, text: str) -> StepRef:
-    ref = StepRef(execution_id=execution_id, run_id=workflow.info().run_id, step_id="task")
+async def keep_task(execution_id: UUID, task: str, step_id: str) -> str | StepRef:
+    """The task as steps are given it: itself, or a reference where it is long."""
+    if len(task) <= INLINE_TASK_CHARACTERS:
+        return task
+    ref = StepRef(execution_id=execution_id, run_id=workflow.info().run_id, step_id=step_id)
     await workflow.execute_local_activity_method(
         RecordActivities.keep_text,
-        KeepTextInput(ref=ref, text=text),
+        KeepTextInput(ref=ref, text=task),
         start_to_close_timeout=RECORD_TIMEOUT,
         schedule_to_close_timeout=RECORD_LIMIT,
         summary="keep the task",

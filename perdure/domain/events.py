@@ -11,7 +11,16 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from perdure.domain.flows import Agentflow, Chatflow
-from perdure.domain.runs import ASSISTANT, GenerateInput, GenerateResult
+from perdure.domain.notes import (
+    AgentLeftOut,
+    ApprovalClosed,
+    ApprovalRequested,
+    DecisionMade,
+    HandedOver,
+    ModelFellBack,
+    VotesCounted,
+)
+from perdure.domain.runs import ASSISTANT, CallToolInput, CallToolResult, GenerateInput, GenerateResult, RunInput
 
 AggregateType = Literal["Flow", "Execution", "KnowledgeBase", "Session", "User"]
 
@@ -63,6 +72,11 @@ class ExecutionStarted(_Data):
     nodes: list[PlannedNode] = Field(description="The nodes that are known to come.")
 
 
+TOOL = "tool"
+FLOW = "flow"
+"""The node types of tool calls: a tool's, and another flow's run called as one."""
+
+
 class StepScheduled(_Data):
     """A step was handed to the workers."""
 
@@ -85,7 +99,30 @@ class StepScheduled(_Data):
                 "task": step.task if isinstance(step.task, str) else step.task.model_dump(mode="json"),
                 "model": str(step.model),
                 "after": [part.label for part in step.context],
+                **({"question": step.question} if step.question else {}),
             },
+        )
+
+    @classmethod
+    def of_tool(cls, step: CallToolInput) -> "StepScheduled":
+        """The event of a tool call."""
+        return cls(
+            step_id=step.step_id,
+            node_id=step.node_id,
+            node_type=TOOL,
+            node_label=step.node_label,
+            input={"tool": step.call.name, "arguments": step.call.arguments},
+        )
+
+    @classmethod
+    def of_flow(cls, run: RunInput, step_id: str, node_id: str) -> "StepScheduled":
+        """The event of another flow's run that is called as a tool."""
+        return cls(
+            step_id=step_id,
+            node_id=node_id,
+            node_type=FLOW,
+            node_label=run.flow.name,
+            input={"execution_id": str(run.execution_id), "flow_id": str(run.flow.id), "input_data": run.input_data},
         )
 
 
@@ -106,11 +143,15 @@ class StepCompleted(_Data):
     step_id: str
     attempt: int
     text: str
-    model: str
-    input_tokens: int | None
-    output_tokens: int | None
-    cost_usd: float | None
-    finish_reason: str | None
+    model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    finish_reason: str | None = None
+    tool_calls: list[JsonValue] | None = Field(default=None, description="What a model asked for: id, name, arguments.")
+    is_error: bool | None = Field(default=None, description="Of a tool: whether it says that it failed.")
+    characters: int | None = Field(default=None, description="Of a tool: of its whole output; `text` may be cut.")
+    execution_id: str | None = Field(default=None, description="Of a flow called as a tool: its run.")
     finished_at: datetime = Field(description="By the worker's clock; Temporal learns of it a little later.")
 
     @classmethod
@@ -125,6 +166,19 @@ class StepCompleted(_Data):
             output_tokens=result.usage.output_tokens if result.usage else None,
             cost_usd=result.cost_usd,
             finish_reason=result.finish_reason,
+            tool_calls=[call.model_dump(mode="json") for call in result.tool_calls] or None,
+            finished_at=result.completed_at,
+        )
+
+    @classmethod
+    def of_tool(cls, result: CallToolResult) -> "StepCompleted":
+        """The event of a tool's output."""
+        return cls(
+            step_id=result.ref.step_id,
+            attempt=result.attempt,
+            text=result.text,
+            is_error=result.is_error,
+            characters=result.characters,
             finished_at=result.completed_at,
         )
 
@@ -166,6 +220,19 @@ class StepCancelled(_Data):
 
     type: Literal["StepCancelled"] = "StepCancelled"
     step_id: str
+
+
+class ApprovalDecided(_Data):
+    """Somebody said yes or no, or tried to."""
+
+    type: Literal["ApprovalDecided"] = "ApprovalDecided"
+    approval_id: str
+    decision: Literal["approve", "reject", "edit"]
+    user_id: int
+    email: str
+    comment: str | None
+    edited_arguments: dict[str, JsonValue] | None
+    refused: str | None = Field(description="Why it did not count: too late, a second time, not entitled.")
 
 
 class CancelRequested(_Data):
@@ -231,6 +298,14 @@ ExecutionEventData = Annotated[
     | StepCompleted
     | StepFailed
     | StepCancelled
+    | DecisionMade
+    | HandedOver
+    | VotesCounted
+    | ModelFellBack
+    | AgentLeftOut
+    | ApprovalRequested
+    | ApprovalDecided
+    | ApprovalClosed
     | CancelRequested
     | RunReset
     | EngineTrouble

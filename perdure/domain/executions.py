@@ -87,5 +87,6 @@ class Execution(_Part):
     duration_ms: int | None = None
     user_id: int
     session_id: str | None = None
+    parent_execution_id: UUID | None = Field(default=None, description="The run that called this one as a tool.")
     node_executions: list[NodeExecution] = Field(default_factory=list[NodeExecution])
     metrics: Metrics = Metrics()

@@ -38,6 +38,10 @@ class OrchestrationType(StrEnum):
     PARALLEL = "parallel"
     HIERARCHICAL = "hierarchical"
     ADAPTIVE = "adaptive"
+    CONSENSUS_BUILDING = "consensus_building"
+    REFLECTION = "reflection"
+    DYNAMIC_ROUTING = "dynamic_routing"
+    SWARM = "swarm"
 
 
 class MemoryType(StrEnum):
@@ -56,6 +60,14 @@ class DecisionStrategy(StrEnum):
     ROUND_ROBIN = "round_robin"
     PRIORITY = "priority"
     RULE_BASED = "rule_based"
+
+
+class OnAgentFailure(StrEnum):
+    """What a team does when one of its agents has given up."""
+
+    FAIL = "fail"
+    CONTINUE = "continue"
+    ASK_SUPERVISOR = "ask_supervisor"
 
 
 class RetrievalStrategy(StrEnum):
@@ -85,6 +97,26 @@ def _has_graph_shape(drawing: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return drawing
 
 
+class Rule(_Part):
+    """One rule of a `rule_based` supervisor: the first whose words stand in the task names the agent."""
+
+    when: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
+        min_length=1, max_length=100, description="Any of these words, without regard to case."
+    )
+    agent: str = Field(min_length=1, max_length=255, description="Its id or its name.")
+
+
+class OrchestrationConfig(_Part):
+    """How far a strategy goes. Each setting says which of them it is for."""
+
+    on_agent_failure: OnAgentFailure = Field(
+        default=OnAgentFailure.FAIL, description="parallel: what a failed branch does to the run."
+    )
+    max_parallel: int = Field(default=50, ge=1, le=200, description="parallel, hierarchical: agents at work at once.")
+    max_rounds: int = Field(default=3, ge=1, le=20, description="consensus_building, reflection: rounds of critique.")
+    max_handoffs: int = Field(default=10, ge=1, le=100, description="swarm: how often the work may change hands.")
+
+
 class SupervisorConfig(_Part):
     """The supervisor of a team; its model is also that of agents which name none."""
 
@@ -94,6 +126,9 @@ class SupervisorConfig(_Part):
     max_iterations: int = Field(default=10, ge=1, le=1000)
     decision_strategy: DecisionStrategy = DecisionStrategy.LLM_BASED
     fallback_agent_id: str | None = Field(default=None, max_length=255)
+    rules: list[Rule] = Field(
+        default_factory=list[Rule], max_length=100, description="rule_based: tried before capabilities are matched."
+    )
 
 
 class ChatConfig(_Part):
@@ -173,6 +208,7 @@ class AgentflowFields(FlowFields):
     flow_type: Literal[FlowType.AGENTFLOW] = FlowType.AGENTFLOW
     orchestration_type: OrchestrationType = OrchestrationType.SEQUENTIAL
     supervisor_config: SupervisorConfig = SupervisorConfig()
+    orchestration_config: OrchestrationConfig = OrchestrationConfig()
     agents: list[Agent] = Field(default_factory=list[Agent], max_length=200)
     communication_protocol: JsonValue = None
 

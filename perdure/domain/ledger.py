@@ -6,6 +6,8 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from perdure.domain.events import (
+    FLOW,
+    TOOL,
     ExecutionEventData,
     PlannedNode,
     StepCancelled,
@@ -14,6 +16,10 @@ from perdure.domain.events import (
     StepScheduled,
 )
 from perdure.domain.executions import Metrics, NodeExecution, NodeStatus
+
+_MODEL_OUTPUT = frozenset({"text", "model", "input_tokens", "output_tokens", "cost_usd", "finish_reason"})
+_TOOL_OUTPUT = frozenset({"text", "is_error"})
+"""What a step's output always says; the rest only where there is something to say."""
 
 STOPPED = "Stopped with the run."
 """What a step says that did not get to its end."""
@@ -34,6 +40,7 @@ class Ledger:
             for node in planned
         }
         self._llm_calls = 0
+        self._tool_calls = 0
         self._tokens = 0
         self._cost = 0.0
         self._cost_known = True
@@ -46,9 +53,7 @@ class Ledger:
             case StepCompleted():
                 self._complete(data)
             case StepFailed():
-                self._llm_calls += data.model_calls
-                # What a call cost that failed, nobody says.
-                self._cost_known = self._cost_known and not data.model_calls
+                self._fail(data)
                 self._end(
                     data.step_id,
                     NodeStatus.FAILED,
@@ -57,7 +62,7 @@ class Ledger:
                     retry_count=max((data.attempt or 1) - 1, 0),
                 )
             case StepCancelled():
-                self._cost_known = False
+                self._cost_known = self._cost_known and self._is_tool(data.step_id)
                 self._end(data.step_id, NodeStatus.FAILED, at=at, error_message=STOPPED, retry_count=0)
             case _:
                 pass
@@ -73,14 +78,28 @@ class Ledger:
             started_at=at,
         )
 
+    def _is_tool(self, step_id: str) -> bool:
+        return self._nodes[step_id].node_type in {TOOL, FLOW}
+
+    def _fail(self, data: StepFailed) -> None:
+        if self._is_tool(data.step_id):
+            self._tool_calls += data.attempt or 1
+            return
+        self._llm_calls += data.model_calls
+        # What a call cost that failed, nobody says.
+        self._cost_known = self._cost_known and not data.model_calls
+
     def _complete(self, data: StepCompleted) -> None:
-        self._llm_calls += data.attempt
-        self._tokens += (data.input_tokens or 0) + (data.output_tokens or 0)
-        if data.cost_usd is None:
-            self._cost_known = False
+        if self._is_tool(data.step_id):
+            self._tool_calls += data.attempt
         else:
-            self._cost += data.cost_usd
-        output = data.model_dump(mode="json", exclude={"type", "step_id", "attempt", "finished_at"})
+            self._llm_calls += data.attempt
+            self._tokens += (data.input_tokens or 0) + (data.output_tokens or 0)
+            self._cost_known = self._cost_known and data.cost_usd is not None
+            self._cost += data.cost_usd or 0.0
+        shown = data.model_dump(mode="json", exclude={"type", "step_id", "attempt", "finished_at"})
+        always = _MODEL_OUTPUT if data.model is not None else _TOOL_OUTPUT
+        output = {name: value for name, value in shown.items() if name in always or value is not None}
         self._end(
             data.step_id,
             NodeStatus.COMPLETED,
@@ -98,7 +117,7 @@ class Ledger:
         """End what is still running with the run, and skip what has not begun."""
         for step_id, node in list(self._nodes.items()):
             if node.status is NodeStatus.RUNNING:
-                self._cost_known = False
+                self._cost_known = self._cost_known and self._is_tool(step_id)
                 self._end(step_id, NodeStatus.FAILED, at=at, error_message=STOPPED, retry_count=node.retry_count)
             elif node.status is NodeStatus.PENDING:
                 self._nodes[step_id] = node.model_copy(update={"status": NodeStatus.SKIPPED})
@@ -119,6 +138,7 @@ class Ledger:
             total_duration_ms=milliseconds(started_at, until) if until else None,
             llm_calls=self._llm_calls,
             llm_tokens=self._tokens,
+            tool_calls=self._tool_calls,
             estimated_cost=round(self._cost, 10) if self._cost_known else None,
         )
 

@@ -5,7 +5,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from perdure.domain.flows import AgentflowFields, OrchestrationType
 from perdure.domain.teams import Agent, in_sequence, in_waves, resolve_dependencies
 
-_DECIDED_WHILE_RUNNING = frozenset({OrchestrationType.HIERARCHICAL, OrchestrationType.ADAPTIVE})
+_KNOWN_BEFORE = frozenset({OrchestrationType.SEQUENTIAL, OrchestrationType.PARALLEL})
 
 
 class PlannedAgent(BaseModel):
@@ -36,7 +36,7 @@ class ExecutionPlan(BaseModel):
 
     orchestration_type: OrchestrationType
     dynamic: bool = Field(
-        description="Whether a supervisor decides while the flow runs; the stages then say only what needs what."
+        description="Whether the run itself decides who works next; the stages then say only what needs what."
     )
     stages: list[PlanStage]
 
@@ -60,7 +60,7 @@ def plan(flow: AgentflowFields) -> ExecutionPlan:
         waves = in_waves(flow.agents)
     return ExecutionPlan(
         orchestration_type=flow.orchestration_type,
-        dynamic=flow.orchestration_type in _DECIDED_WHILE_RUNNING,
+        dynamic=flow.orchestration_type not in _KNOWN_BEFORE,
         stages=[
             PlanStage(stage=number, agents=[placed(agent) for agent in wave]) for number, wave in enumerate(waves, 1)
         ],

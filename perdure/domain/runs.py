@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from perdure.domain.executions import ExecutionStatus, Metrics, NodeExecution
 from perdure.domain.flows import Agentflow, Chatflow, Flow
-from perdure.domain.generation import ModelRef, Usage
+from perdure.domain.generation import ModelRef, ToolCall, ToolSpec, Usage
+from perdure.domain.notes import AnyNote
+from perdure.domain.tools import RunFlowTool, Tool
 
 ASSISTANT = "assistant"
 """The id of the one step of a chat turn."""
@@ -27,6 +29,15 @@ class ConversationRef(_Part):
     upto: int = Field(ge=0)
 
 
+class ParentRef(_Part):
+    """The run, and the step of it, that started this one as a tool."""
+
+    execution_id: UUID
+    step_id: str
+    node_id: str
+    depth: int = Field(ge=1, description="How many runs stand above this one.")
+
+
 class RunInput(_Part):
     """The one input of a run's workflow: the flow as it was at the start, whatever is edited later."""
 
@@ -38,6 +49,7 @@ class RunInput(_Part):
     idempotency_key: str | None = None
     request_hash: str | None = Field(default=None, description="What the key came with, SHA-256 in hex.")
     default_model: ModelRef | None = Field(default=None, description="Used where the flow names no model.")
+    parent: ParentRef | None = None
     started_at: datetime
 
     @property
@@ -56,6 +68,7 @@ class RunInput(_Part):
             started_at=self.started_at,
             idempotency_key=self.idempotency_key,
             request_hash=self.request_hash,
+            parent_execution_id=self.parent.execution_id if self.parent else None,
         )
 
 
@@ -73,6 +86,7 @@ class RunHeader(_Part):
     started_at: datetime
     idempotency_key: str | None = None
     request_hash: str | None = None
+    parent_execution_id: UUID | None = None
 
 
 class RunResult(_Part):
@@ -129,22 +143,57 @@ class GenerateInput(_Part):
     system_prompt: str
     task: str | StepRef
     context: tuple[ContextPart, ...] = ()
+    question: str = Field(default="", description="What is asked about task and context, where that is not to do it.")
+    earlier: tuple[StepRef | str, ...] = Field(
+        default=(), description="The talk since the prompt, oldest first: answers and tool results, and what we said."
+    )
+    tools: tuple[Tool, ...] = ()
+    own_tools: tuple[ToolSpec, ...] = Field(default=(), description="Tools that the workflow itself carries out.")
+    output_schema: dict[str, JsonValue] | None = None
     conversation: ConversationRef | None = None
     max_messages: int | None = Field(default=None, description="Messages of the conversation to show, newest kept.")
     temperature: float | None = None
     max_tokens: int | None = None
     timeout_seconds: float = Field(gt=0, description="For the model's whole answer, at each attempt.")
     max_retries: int = Field(ge=0, description="Failures of the model after which the next one is the last.")
+    priority: int = Field(default=1, description="1 goes first when the workers are busy.")
 
 
 class GenerateResult(_Part):
     """The answer of one model call."""
 
     text: str
+    tool_calls: tuple[ToolCall, ...] = ()
     model: ModelRef
     usage: Usage | None
     cost_usd: float | None
     finish_reason: str | None
+    attempt: int
+    started_at: datetime
+    completed_at: datetime
+    ref: StepRef
+
+
+class CallToolInput(_Part):
+    """One call of one tool."""
+
+    step_id: str
+    node_id: str
+    node_label: str
+    execution_id: UUID
+    user_id: int
+    tool: Tool
+    call: ToolCall
+    max_retries: int = Field(ge=0)
+
+
+class CallToolResult(_Part):
+    """What a tool gave back, as the model is shown it."""
+
+    text: str
+    is_error: bool
+    characters: int = Field(description="Of the whole output; more than `text` has where that was cut.")
+    data: JsonValue = None
     attempt: int
     started_at: datetime
     completed_at: datetime
@@ -169,3 +218,36 @@ class KeepTextInput(_Part):
 
     ref: StepRef
     text: str
+
+
+class KeepWordsInput(_Part):
+    """The answer to a tool call that the workflow itself gives."""
+
+    ref: StepRef
+    call_id: str
+    tool_name: str
+    text: str
+
+
+class SubflowInput(_Part):
+    """A flow that a model wants run as a tool."""
+
+    parent: ParentRef
+    user_id: int
+    default_model: ModelRef | None
+    tool: RunFlowTool
+    call: ToolCall
+
+
+class SubflowPlan(_Part):
+    """The run to start, or why it cannot be."""
+
+    run: RunInput | None
+    refusal: str = ""
+
+
+class NoteInput(_Part):
+    """Something to be put down as an event of the run."""
+
+    execution_id: UUID
+    note: AnyNote

@@ -5,7 +5,11 @@ from heapq import heapify, heappop, heappush
 from typing import Annotated
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+from perdure.domain.generation import ModelRef
+from perdure.domain.schemas import check_schema
+from perdure.domain.tools import ApprovalPolicy, RequiresApproval, policy_of
 
 Temperature = Annotated[float, Field(ge=0, le=2)]
 MaxTokens = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -36,6 +40,35 @@ class Agent(BaseModel):
     dependencies: list[str] = Field(
         default_factory=list[str], max_length=200, description="Ids or names of agents of this flow that go before."
     )
+    fallback_models: list[str] = Field(
+        default_factory=list[str],
+        max_length=10,
+        description="`provider:model`, asked in this order when the one before has given up.",
+    )
+    output_schema: dict[str, JsonValue] | None = Field(
+        default=None, description="JSON Schema of an object that the answer must be; checked, and mended once."
+    )
+    max_steps: int = Field(default=10, ge=1, le=100, description="Model calls that one answer with tools may take.")
+    requires_approval: RequiresApproval = Field(default=False, description="Whether people decide before it begins.")
+
+    @field_validator("fallback_models")
+    @classmethod
+    def _name_models(cls, names: list[str]) -> list[str]:
+        for name in names:
+            ModelRef.parse(name)
+        return names
+
+    @field_validator("output_schema")
+    @classmethod
+    def _is_a_schema(cls, schema: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        if schema is not None:
+            check_schema(schema)
+        return schema
+
+    @property
+    def approval(self) -> ApprovalPolicy | None:
+        """Who must agree before it begins, None where nobody need."""
+        return policy_of(self.requires_approval)
 
 
 def resolve_dependencies(agents: Sequence[Agent]) -> dict[str, frozenset[str]]:

@@ -55,3 +55,9 @@ def does_not_validate(problems: Sequence[FieldProblem]) -> UnprocessableError:
     place = ".".join(str(part) for part in first.loc[1:]) or str(first.loc[0] if first.loc else "body")
     more = f" ({len(problems) - 1} more in errors)" if len(problems) > 1 else ""
     return UnprocessableError(f"{place}: {first.msg}{more}", errors=problems)
+
+
+def one_line(error: ValidationError) -> str:
+    """What is wrong, in one line, for a model that has to mend it."""
+    found = field_problems(error.errors(include_url=False, include_input=False))
+    return " ".join(f"{'.'.join(map(str, problem.loc)) or 'the object'}: {problem.msg}" for problem in found[:5])

@@ -21,6 +21,11 @@ def model_of_agent(agent: Agent, flow: Agentflow, default: ModelRef | None) -> M
     )
 
 
+def models_of_agent(agent: Agent, flow: Agentflow, default: ModelRef | None) -> list[ModelRef]:
+    """The agent's model, and those that are asked in turn when it gives up."""
+    return [model_of_agent(agent, flow, default), *map(ModelRef.parse, agent.fallback_models)]
+
+
 def model_of_chat(flow: Chatflow, default: ModelRef | None) -> ModelRef:
     """The chat's own model, else the default."""
     config = flow.chat_config

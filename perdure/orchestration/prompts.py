@@ -23,9 +23,12 @@ def system_prompt(agent: Agent) -> str:
     return f"You are {agent.name}{role}.{description}"
 
 
-def with_context(task: str, earlier: Sequence[tuple[str, str]]) -> str:
-    """The task, followed by what others answered before: `earlier` holds (label, text) in order."""
-    if not earlier:
-        return task
-    answers = "\n\n".join(f"### {label}\n{text}" for label, text in earlier)
-    return f"{task}\n\n## What your team has done so far\n\n{answers}"
+def with_context(task: str, earlier: Sequence[tuple[str, str]], question: str = "") -> str:
+    """The task, what others answered before (`earlier`: label and text, in order), and what is asked about both."""
+    parts = [task]
+    if earlier:
+        answers = "\n\n".join(f"### {label}\n{text}" for label, text in earlier)
+        parts.append(f"## What your team has done so far\n\n{answers}")
+    if question:
+        parts.append(f"## Your part\n\n{question}")
+    return "\n\n".join(parts)

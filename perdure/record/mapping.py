@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 
+from perdure.domain.approvals import ApprovalDecision
 from perdure.domain.events import (
     EXHAUSTED,
+    ApprovalDecided,
     CancelRequested,
     EngineTrouble,
     ExecutionCancelled,
@@ -35,7 +37,21 @@ from perdure.domain.events import (
     planned_nodes,
     timeout_sentence,
 )
-from perdure.domain.runs import GenerateInput, GenerateResult, RunInput, RunResult, StepFailure
+from perdure.domain.notes import AnyNote, Note
+from perdure.domain.runs import (
+    CallToolInput,
+    CallToolResult,
+    GenerateInput,
+    GenerateResult,
+    RunInput,
+    RunResult,
+    StepFailure,
+)
+
+CALL_TOOL = "call_tool"
+"""The activity type of a tool call; every other activity of a run is a model call."""
+
+_note: TypeAdapter[Note] = TypeAdapter(AnyNote)
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,8 @@ class Recorded:
     event: HistoryEvent
     values: tuple[JsonValue, ...] = ()
     details: tuple[JsonValue, ...] = ()
+    local_activity: str | None = None
+    """Of a marker: the type of the local activity whose result `values` holds."""
 
 
 @dataclass
@@ -53,6 +71,10 @@ class _Reading:
 
     steps: dict[int, str] = field(default_factory=dict[int, str])
     attempts: dict[int, int] = field(default_factory=dict[int, int])
+    tools: set[int] = field(default_factory=set[int])
+    """Which of the scheduled steps are tool calls."""
+    decisions: dict[str, ApprovalDecision] = field(default_factory=dict[str, ApprovalDecision])
+    """What was decided, by the id of the update that brought it."""
 
 
 def to_events(history: Sequence[Recorded], run_id: str) -> list[ExecutionEvent]:
@@ -135,6 +157,9 @@ def _task_failed(recorded: Recorded, _reading: _Reading) -> RunReset | EngineTro
 def _step_scheduled(recorded: Recorded, reading: _Reading) -> StepScheduled:
     attributes = recorded.event.activity_task_scheduled_event_attributes
     reading.steps[recorded.event.event_id] = attributes.activity_id
+    if attributes.activity_type.name == CALL_TOOL:
+        reading.tools.add(recorded.event.event_id)
+        return StepScheduled.of_tool(CallToolInput.model_validate(recorded.values[0]))
     return StepScheduled.of(GenerateInput.model_validate(recorded.values[0]))
 
 
@@ -150,7 +175,9 @@ def _step_started(recorded: Recorded, reading: _Reading) -> StepStarted:
     )
 
 
-def _step_completed(recorded: Recorded, _reading: _Reading) -> StepCompleted:
+def _step_completed(recorded: Recorded, reading: _Reading) -> StepCompleted:
+    if recorded.event.activity_task_completed_event_attributes.scheduled_event_id in reading.tools:
+        return StepCompleted.of_tool(CallToolResult.model_validate(recorded.values[0]))
     return StepCompleted.of(GenerateResult.model_validate(recorded.values[0]))
 
 
@@ -184,6 +211,81 @@ def _step_cancelled(recorded: Recorded, reading: _Reading) -> StepCancelled:
     return StepCancelled(step_id=reading.steps[attributes.scheduled_event_id])
 
 
+def _marker(recorded: Recorded, _reading: _Reading) -> Note | None:
+    return _note.validate_python(recorded.values[0]) if recorded.local_activity == "note" else None
+
+
+def _update_admitted(recorded: Recorded, reading: _Reading) -> None:
+    # After a reset, an update comes again as admitted; what is accepted later carries no input then.
+    request = recorded.event.workflow_execution_update_admitted_event_attributes.request
+    _remember(reading, request.meta.update_id, recorded)
+
+
+def _update_accepted(recorded: Recorded, reading: _Reading) -> None:
+    attributes = recorded.event.workflow_execution_update_accepted_event_attributes
+    _remember(reading, attributes.protocol_instance_id, recorded)
+
+
+def _remember(reading: _Reading, update_id: str, recorded: Recorded) -> None:
+    if recorded.values:
+        reading.decisions[update_id] = ApprovalDecision.model_validate(recorded.values[0])
+
+
+def _update_completed(recorded: Recorded, reading: _Reading) -> ApprovalDecided | None:
+    attributes = recorded.event.workflow_execution_update_completed_event_attributes
+    decided = reading.decisions.get(attributes.meta.update_id)
+    if decided is None:
+        return None
+    failed = attributes.outcome.HasField("failure")
+    return ApprovalDecided(**decided.model_dump(), refused=attributes.outcome.failure.message if failed else None)
+
+
+def _flow_initiated(recorded: Recorded, reading: _Reading) -> StepScheduled:
+    run = RunInput.model_validate(recorded.values[0])
+    # Without a parent it is no run of ours that was called as a tool.
+    step_id = run.parent.step_id if run.parent else str(run.execution_id)
+    reading.steps[recorded.event.event_id] = step_id
+    return StepScheduled.of_flow(run, step_id, run.parent.node_id if run.parent else step_id)
+
+
+def _flow_completed(recorded: Recorded, reading: _Reading) -> StepCompleted:
+    attributes = recorded.event.child_workflow_execution_completed_event_attributes
+    text = str(RunResult.model_validate(recorded.values[0]).output_data.get("response", ""))
+    return StepCompleted(
+        step_id=reading.steps[attributes.initiated_event_id],
+        attempt=1,
+        text=text,
+        is_error=False,
+        characters=len(text),
+        execution_id=attributes.workflow_execution.workflow_id,
+        finished_at=to_time(recorded.event.event_time),
+    )
+
+
+def _flow_failed(recorded: Recorded, reading: _Reading) -> StepFailed:
+    attributes = recorded.event.child_workflow_execution_failed_event_attributes
+    return _flow_gone(reading, attributes.initiated_event_id, attributes.failure.message)
+
+
+def _flow_ended_from_outside(recorded: Recorded, reading: _Reading) -> StepFailed:
+    event = recorded.event
+    initiated = (
+        event.child_workflow_execution_terminated_event_attributes.initiated_event_id
+        or event.child_workflow_execution_timed_out_event_attributes.initiated_event_id
+    )
+    return _flow_gone(reading, initiated, "It was ended from outside.")
+
+
+def _flow_gone(reading: _Reading, initiated: int, error: str) -> StepFailed:
+    step_id = reading.steps[initiated]
+    return StepFailed(step_id=step_id, attempt=1, error=error, kind="flow", reason="NON_RETRYABLE_FAILURE")
+
+
+def _flow_cancelled(recorded: Recorded, reading: _Reading) -> StepCancelled:
+    attributes = recorded.event.child_workflow_execution_canceled_event_attributes
+    return StepCancelled(step_id=reading.steps[attributes.initiated_event_id])
+
+
 def _timeout(failure: Failure) -> str:
     return TimeoutType.Name(failure.timeout_failure_info.timeout_type).removeprefix("TIMEOUT_TYPE_")
 
@@ -214,4 +316,14 @@ _MAPPING: Mapping["EventType.ValueType", Callable[[Recorded, _Reading], Executio
     EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: _step_failed,
     EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: _step_timed_out,
     EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: _step_cancelled,
+    EventType.EVENT_TYPE_MARKER_RECORDED: _marker,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED: _update_admitted,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: _update_accepted,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED: _update_completed,
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED: _flow_initiated,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED: _flow_completed,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED: _flow_failed,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED: _flow_cancelled,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED: _flow_ended_from_outside,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT: _flow_ended_from_outside,
 }

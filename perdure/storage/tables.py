@@ -201,6 +201,8 @@ class ExecutionRow(Base):
     metrics: Mapped[Json | None]
     idempotency_key: Mapped[str | None]
     request_hash: Mapped[str | None]
+    # The run that called this one as a tool.
+    parent_execution_id: Mapped[UUID | None]
 
     __table_args__ = (
         UniqueConstraint("user_id", "idempotency_key"),

@@ -1,10 +1,12 @@
 """Reading a run's history, its payloads decoded: converter, codec and external storage included."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import cast
 
 from pydantic import JsonValue
+from pydantic_core import from_json
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -60,6 +62,7 @@ async def decode(converter: DataConverter, history: Sequence[HistoryEvent]) -> l
             event=event,
             values=await _values(converter, _payloads(event)),
             details=await _values(converter, _details(event)),
+            local_activity=_local_activity(event),
         )
         for event in history
     ]
@@ -69,18 +72,35 @@ async def _values(converter: DataConverter, payloads: Sequence[Payload]) -> tupl
     return tuple(cast("list[JsonValue]", await converter.decode(payloads))) if payloads else ()
 
 
+_PAYLOADS: Mapping[str, Callable[[HistoryEvent], Sequence[Payload]]] = {
+    path.partition(".")[0]: attrgetter(path)
+    for path in (
+        "workflow_execution_started_event_attributes.input.payloads",
+        "workflow_execution_completed_event_attributes.result.payloads",
+        "activity_task_scheduled_event_attributes.input.payloads",
+        "activity_task_completed_event_attributes.result.payloads",
+        "start_child_workflow_execution_initiated_event_attributes.input.payloads",
+        "child_workflow_execution_completed_event_attributes.result.payloads",
+        "workflow_execution_update_admitted_event_attributes.request.input.args.payloads",
+        "workflow_execution_update_accepted_event_attributes.accepted_request.input.args.payloads",
+    )
+}
+"""Where the events that the mapping reads keep what was said in them."""
+
+
 def _payloads(event: HistoryEvent) -> Sequence[Payload]:
-    match event.WhichOneof("attributes"):
-        case "workflow_execution_started_event_attributes":
-            return event.workflow_execution_started_event_attributes.input.payloads
-        case "workflow_execution_completed_event_attributes":
-            return event.workflow_execution_completed_event_attributes.result.payloads
-        case "activity_task_scheduled_event_attributes":
-            return event.activity_task_scheduled_event_attributes.input.payloads
-        case "activity_task_completed_event_attributes":
-            return event.activity_task_completed_event_attributes.result.payloads
-        case _:
-            return ()
+    if _local_activity(event) == "note":
+        return event.marker_recorded_event_attributes.details["result"].payloads
+    read = _PAYLOADS.get(event.WhichOneof("attributes") or "")
+    return read(event) if read else ()
+
+
+def _local_activity(event: HistoryEvent) -> str | None:
+    """The type of the local activity that a marker tells of; its facts are JSON that Temporal's own core writes."""
+    if event.event_type != EventType.EVENT_TYPE_MARKER_RECORDED:
+        return None
+    facts = event.marker_recorded_event_attributes.details["data"].payloads
+    return str(from_json(facts[0].data).get("activity_type")) if facts else None
 
 
 def _details(event: HistoryEvent) -> Sequence[Payload]:

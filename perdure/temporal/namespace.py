@@ -12,7 +12,7 @@ from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.domain.errors import SetupError
-from perdure.temporal.starting import SEARCH_ATTRIBUTES
+from perdure.temporal.naming import SEARCH_ATTRIBUTES
 
 EMBEDDED_RETENTION = timedelta(days=90)
 """How long the embedded server keeps the history of an ended run; its own default is one day."""

@@ -24,6 +24,7 @@ from perdure.settings import Settings
 from perdure.storage import flows, migrate
 from perdure.storage.users import ensure_user
 from perdure.temporal.starting import run_handle
+from perdure.tools import Toolbox
 from tests.support.scripted_model import ScriptedModel
 from worker import build_worker
 from workflows import WORKFLOWS
@@ -114,7 +115,7 @@ async def lab_worker(runtime: Runtime, model: ScriptedModel) -> AsyncGenerator[N
     async with (
         LiveWriter(runtime.endpoints.database_url) as live,
         Models(keys) as models,
-        build_worker(runtime, models, live, None, runner=checking_runner()),
+        build_worker(runtime, models, Toolbox(), live, None, runner=checking_runner()),
     ):
         yield
 

@@ -1,6 +1,5 @@
 """Strategies as pure functions: who is asked, in what order, knowing what."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -8,34 +7,15 @@ import pytest
 
 from perdure.domain.flows import Agentflow, MemoryType, OrchestrationType
 from perdure.domain.generation import ModelRef
-from perdure.domain.runs import StepRef
 from perdure.domain.teams import Agent
 from perdure.orchestration import STRATEGIES, work
 from perdure.orchestration.models import NoModelError, model_of_agent
 from perdure.orchestration.prompts import system_prompt, task_of, with_context
-from perdure.orchestration.steps import Answer
+from perdure.orchestration.steps import StepFailedError
+from tests.support.scripted_steps import ScriptedSteps, gives_up
 
 ID = UUID(int=1)
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-
-
-class ScriptedSteps:
-    """Answers for every agent and writes down who was asked after whom."""
-
-    def __init__(self, failing: str | None = None) -> None:
-        self.asked: list[tuple[str, list[str]]] = []
-        self._failing = failing
-
-    async def ask(self, agent: Agent, *, after: Sequence[Answer]) -> Answer:
-        self.asked.append((agent.name, [answer.label for answer in after]))
-        if agent.name == self._failing:
-            raise RuntimeError(agent.name)
-        return Answer(
-            agent_id=agent.id,
-            label=agent.name,
-            text=f"{agent.name}'s answer",
-            ref=StepRef(execution_id=ID, run_id="r", step_id=agent.id),
-        )
 
 
 def team(*agents: Agent, **fields: object) -> Agentflow:
@@ -61,7 +41,7 @@ async def test_sequential_asks_dependencies_first_then_by_priority_and_shows_wha
         Agent(id="r", name="Researcher", priority=2),
     )
     answer = await work(flow, steps)
-    assert steps.asked == [
+    assert [(asked.agent, asked.after) for asked in steps.asked] == [
         ("Researcher", []),
         ("Writer", ["Researcher"]),
         ("Critic", ["Researcher", "Writer"]),
@@ -70,16 +50,16 @@ async def test_sequential_asks_dependencies_first_then_by_priority_and_shows_wha
 
 
 async def test_sequential_stops_at_the_agent_that_gives_up() -> None:
-    steps = ScriptedSteps(failing="A")
-    with pytest.raises(RuntimeError, match="A"):
+    steps = ScriptedSteps({"A": [gives_up("A")]})
+    with pytest.raises(StepFailedError, match="A"):
         await work(team(Agent(name="A"), Agent(name="B")), steps)
-    assert [name for name, _ in steps.asked] == ["A"]
+    assert [asked.agent for asked in steps.asked] == ["A"]
 
 
 async def test_a_team_without_agents_lets_its_supervisor_answer_alone() -> None:
     steps = ScriptedSteps()
     answer = await work(team(), steps)
-    assert steps.asked == [("Supervisor", [])]
+    assert [asked.agent for asked in steps.asked] == ["Supervisor"]
     assert answer.agent_id == "supervisor"
 
 

@@ -9,6 +9,7 @@ from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType, Workflow
 from temporalio.api.history.v1 import HistoryEvent
 
 from perdure.domain.events import (
+    ApprovalDecided,
     CancelRequested,
     EngineTrouble,
     ExecutionCancelled,
@@ -28,6 +29,16 @@ from perdure.domain.events import (
 )
 from perdure.domain.executions import ExecutionStatus, NodeStatus
 from perdure.domain.generation import ModelRef, Usage
+from perdure.domain.notes import (
+    AgentLeftOut,
+    ApprovalClosed,
+    ApprovalRequested,
+    Ballot,
+    DecisionMade,
+    HandedOver,
+    ModelFellBack,
+    VotesCounted,
+)
 from perdure.domain.runs import GenerateInput, GenerateResult, RunInput, RunResult, StepFailure, StepRef
 from perdure.domain.teams import Agent
 from perdure.record.fold import fold
@@ -241,6 +252,32 @@ EXAMPLES: list[ExecutionEventData] = [
     StepCompleted.of(result("a")),
     StepFailed(step_id="a", attempt=None, error="e", kind=None, reason="TIMEOUT"),
     StepCancelled(step_id="a"),
+    DecisionMade(by="Supervisor", about="next", choice="Writer", alternatives=["Critic"], reason="it can write"),
+    HandedOver(from_agent="A", to_agent="B", reason="billing", hop=1),
+    VotesCounted(ballots=[Ballot(by="A", choice="B", reason="clear")], counts={"B": 1}, winner="B"),
+    ModelFellBack(node_id="a", node_label="A", from_model="openai:x", to_model="openai:y", reason="quota"),
+    AgentLeftOut(node_id="a", node_label="A", reason="it failed"),
+    ApprovalRequested(
+        approval_id="a/1",
+        kind="tool",
+        node_id="a",
+        title="A calls http_request",
+        arguments={"url": "https://example.org"},
+        approvers=["ada@example.org"],
+        quorum=1,
+        deadline=None,
+        default_decision="reject",
+    ),
+    ApprovalDecided(
+        approval_id="a/1",
+        decision="approve",
+        user_id=1,
+        email="ada@example.org",
+        comment=None,
+        edited_arguments=None,
+        refused=None,
+    ),
+    ApprovalClosed(approval_id="a/1", decision="approve", decided_by=["ada@example.org"], comment=None),
     CancelRequested(reason=None),
     RunReset(base_run_id="b", reason="again"),
     EngineTrouble(cause="NON_DETERMINISTIC_ERROR", message=None),

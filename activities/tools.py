@@ -1,0 +1,67 @@
+"""The tool call of a step."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+
+from activities.attempts import Attempts, ref_of
+from activities.heartbeat import heartbeating
+from perdure.domain.runs import CallToolInput, CallToolResult
+from perdure.domain.text import storable
+from perdure.domain.tools import ToolContext
+from perdure.live import LiveWriter, StepStarted
+from perdure.storage.transcripts import KeptOutput, keep_output, kept_output
+from perdure.tools import Toolbox, ToolCallError
+
+
+class ToolActivities:
+    """Tool calls; built once per worker with what they need."""
+
+    def __init__(self, toolbox: Toolbox, database: AsyncEngine, live: LiveWriter) -> None:
+        self._toolbox = toolbox
+        self._attempts = Attempts(database, live)
+        self._live = live
+
+    @activity.defn
+    async def call_tool(self, step: CallToolInput) -> CallToolResult:
+        """Call the step's tool once and keep what it gave back, whole; the result holds what a model is shown of it.
+
+        A repeated attempt whose predecessor got its output but could not report it returns that output. Every attempt
+        hands the tool the same idempotency key. Raises ApplicationError when the tool cannot be reached.
+        """
+        info = activity.info()
+        ref = ref_of(step.execution_id, step.step_id)
+        context = ToolContext(
+            user_id=step.user_id,
+            execution_id=step.execution_id,
+            step_id=step.step_id,
+            idempotency_key=f"{ref.run_id}:{step.step_id}",
+        )
+        async with heartbeating():
+            if info.attempt > 1:
+                found = await self._attempts.within_reach(kept_output, ref)
+                if found is not None:
+                    return found
+            started_at = datetime.now(UTC)
+            self._live.publish(step.execution_id, StepStarted(node_id=step.step_id, attempt=info.attempt))
+            try:
+                output = await self._toolbox.call(step.tool, step.call, context)
+            except ToolCallError as error:
+                failure = error
+            else:
+                whole = output.model_copy(update={"content": storable(output.content)})
+                result = CallToolResult(
+                    text=self._toolbox.cut(whole.content),
+                    is_error=whole.is_error,
+                    characters=len(whole.content),
+                    data=whole.data,
+                    attempt=info.attempt,
+                    started_at=started_at,
+                    completed_at=datetime.now(UTC),
+                    ref=ref,
+                )
+                kept = KeptOutput(result=result, call_id=step.call.id, tool_name=step.call.name, whole=whole)
+                await self._attempts.within_reach(keep_output, kept)
+                return result
+            raise await self._attempts.failed(ref, failure, name="ToolCallFailed", max_retries=step.max_retries)

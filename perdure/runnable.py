@@ -1,0 +1,27 @@
+"""Whether a flow can be run as it is; asked by every door, and before a flow is run as a tool."""
+
+from perdure.domain.errors import ConflictError
+from perdure.domain.flows import Agentflow, Chatflow
+from perdure.domain.tools import BadToolError, parse_tools
+from perdure.memory import MEMORIES
+
+
+def check_runnable(flow: Agentflow | Chatflow) -> None:
+    """Raise ConflictError with what to change where the flow cannot be run."""
+    if not flow.is_active:
+        msg = "This flow is deactivated: set is_active to true to run it."
+        raise ConflictError(msg)
+    if isinstance(flow, Agentflow):
+        for agent in flow.agents:
+            try:
+                parse_tools(agent.tools)
+            except BadToolError as error:
+                raise ConflictError(f"Agent '{agent.name}': {error}") from None
+        return
+    if flow.memory_config.type not in MEMORIES:
+        able = ", ".join(sorted(MEMORIES))
+        msg = f"Memory '{flow.memory_config.type}' cannot be executed yet (it can be kept): use {able}."
+        raise ConflictError(msg)
+    if flow.tools:
+        msg = "This chatflow has tools, which cannot be executed yet: remove them to run it."
+        raise ConflictError(msg)

@@ -1,0 +1,301 @@
+"""The `Steps` of a running agentflow: what a strategy asks for becomes activities, events and ledger entries."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import JsonValue, TypeAdapter, ValidationError
+
+    from perdure.domain.flows import Agentflow
+    from perdure.domain.generation import ToolCall, ToolSpec
+    from perdure.domain.ledger import Ledger
+    from perdure.domain.notes import (
+        AgentLeftOut,
+        ApprovalRequested,
+        DecisionMade,
+        HandedOver,
+        ModelFellBack,
+        Note,
+        VotesCounted,
+    )
+    from perdure.domain.runs import CallToolInput, ContextPart, GenerateResult, RunInput, StepRef
+    from perdure.domain.schemas import misfit
+    from perdure.domain.teams import Agent
+    from perdure.domain.tools import ApprovalPolicy, RunFlowTool, Tool, parse_tools, tool_of
+    from perdure.domain.validation import one_line
+    from perdure.orchestration.models import NoModelError, models_of_agent
+    from perdure.orchestration.prompts import task_of
+    from perdure.orchestration.steps import Answer, Form, Handoff, StepFailedError, UndecidedError, at_once
+    from workflows.approvals import Approvals
+    from workflows.steps import call_tool, keep_task, keep_words, put_down
+    from workflows.subflows import run_flow
+    from workflows.talk import Brief, Talk
+
+HAND_OVER = "hand_over"
+"""The tool by which an agent of a swarm gives the work to another; the workflow itself carries it out."""
+
+_json: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+
+
+class TeamSteps:
+    """What a strategy can have done for it, in a workflow."""
+
+    def __init__(self, run: RunInput, flow: Agentflow, ledger: Ledger) -> None:
+        self._run = run
+        self._flow = flow
+        self._ledger = ledger
+        self._task: str | StepRef | None = None
+        self._taken = {agent.id for agent in flow.agents}
+        self._calls: dict[str, int] = {}
+        self.notes: list[Note] = []
+        self.approvals = Approvals(run, self.note)
+
+    async def ask(
+        self,
+        agent: Agent,
+        *,
+        task: str | None = None,
+        after: Sequence[Answer] = (),
+        may_hand_over_to: Sequence[Agent] = (),
+    ) -> Answer:
+        """Let an agent work at a task until it answers: model calls, and the tool calls that it asks for in between."""
+        if agent.approval is not None:
+            task = await self._approved_task(agent, agent.approval, task)
+        brief = Brief(
+            task=await self._reference(task),
+            context=_context(after),
+            tools=tuple(parse_tools(agent.tools)),
+            own_tools=_hand_over_tools(may_hand_over_to),
+            output_schema=agent.output_schema,
+        )
+        talk = self._talk(agent, brief)
+        for _ in range(agent.max_steps):
+            result = await talk.answer()
+            handoff = _handoff(result, may_hand_over_to)
+            if handoff is not None:
+                return _answer(agent, result, handoff=handoff)
+            if not result.tool_calls:
+                data, complaint = _checked(result.text, agent.output_schema)
+                if complaint is None:
+                    return _answer(agent, result, data=data)
+                talk.object_to(complaint, agent.name)
+                continue
+            calls = enumerate(result.tool_calls, 1)
+            for said in await at_once(
+                self._call(agent, brief.tools, call, f"{result.ref.step_id}/{number}") for number, call in calls
+            ):
+                talk.add(said)
+        msg = f"{agent.name} has not come to an answer in {agent.max_steps} model calls: raise its max_steps."
+        raise StepFailedError(msg)
+
+    async def decide(
+        self,
+        judge: Agent,
+        question: str,
+        form: type[Form],
+        *,
+        after: Sequence[Answer] = (),
+        check: Callable[[Form], str | None] | None = None,
+    ) -> Form:
+        """Have a model fill in a form; a wrong one is mended once."""
+        brief = Brief(
+            task=await self._reference(None),
+            context=_context(after),
+            question=question,
+            output_schema=_json_schema(form),
+        )
+        talk = self._talk(judge, brief)
+        complaint = ""
+        for _ in range(2):
+            text = (await talk.answer()).text
+            try:
+                filled = form.model_validate_json(_bare_json(text))
+            except ValidationError as error:
+                complaint = one_line(error)
+            else:
+                wrong = check(filled) if check else None
+                if wrong is None:
+                    return filled
+                complaint = wrong
+            talk.add(f"That cannot be used: {complaint} Answer again, with the JSON object alone.")
+        raise UndecidedError(f"{judge.name} made no valid choice: {complaint}")
+
+    async def note(self, note: Note) -> None:
+        """Put a note down as an event of the run."""
+        self.notes.append(note)
+        workflow.set_current_details("\n".join(f"- {each.summary}" for each in self.notes[-20:]))
+        await put_down(self._run.execution_id, note)
+
+    def output(self) -> dict[str, JsonValue]:
+        """What the run's output says of how the answer came about, by kind; nothing where nothing was decided."""
+        kinds = {
+            "decisions": DecisionMade,
+            "handoffs": HandedOver,
+            "votes": VotesCounted,
+            "left_out": AgentLeftOut,
+            "model_fallbacks": ModelFellBack,
+        }
+        found: dict[str, JsonValue] = {}
+        for name, kind in kinds.items():
+            of_kind = [note.model_dump(mode="json", exclude={"type"}) for note in self.notes if isinstance(note, kind)]
+            if of_kind:
+                found[name] = list[JsonValue](of_kind)
+        return found
+
+    def _talk(self, agent: Agent, brief: Brief) -> Talk:
+        try:
+            models = models_of_agent(agent, self._flow, self._run.default_model)
+        except NoModelError as error:
+            raise StepFailedError(str(error)) from error
+        kind = "agent" if agent.id in self._taken else "supervisor"
+        return Talk(self._run, self._ledger, agent, kind, models, brief, next_id=self._next_id, note=self.note)
+
+    def _next_id(self, agent_id: str) -> str:
+        """The id of an agent's next model call: the agent's own for the first, then `writer:2` and so on."""
+        while True:
+            count = self._calls[agent_id] = self._calls.get(agent_id, 0) + 1
+            step_id = agent_id if count == 1 else f"{agent_id}:{count}"
+            if count == 1 or step_id not in self._taken:
+                return step_id
+
+    async def _reference(self, task: str | None) -> str | StepRef:
+        if task is not None:
+            return await keep_task(self._run.execution_id, task, f"task:{len(self._calls)}:{len(self._ledger.nodes)}")
+        if self._task is None:
+            self._task = await keep_task(self._run.execution_id, task_of(self._run.input_data), "task")
+        return self._task
+
+    async def _approved_task(self, agent: Agent, policy: ApprovalPolicy, task: str | None) -> str | None:
+        asked = task if task is not None else task_of(self._run.input_data)
+        request = self._request(
+            "agent", f"agent:{self._next_approval()}:{agent.id}", agent, f"{agent.name} begins", {"task": asked}, policy
+        )
+        outcome = await self.approvals.ask(request, policy=policy)
+        if not outcome.approved:
+            raise StepFailedError(f"{agent.name}: {outcome.told}")
+        edited = outcome.arguments.get("task")
+        return edited if isinstance(edited, str) and edited != asked else task
+
+    async def _call(self, agent: Agent, tools: Sequence[Tool], call: ToolCall, place: str) -> StepRef | str:
+        """Carry out one tool call; where it is kept."""
+        step_id = f"{place}-{call.name}"[:255]
+        tool = tool_of(call.name, tools)
+        if tool is None:
+            known = ", ".join(each.name for each in tools) or "none"
+            return await self._say(step_id, call, f"There is no tool '{call.name}' here. Your tools: {known}.")
+        if tool.approval is not None:
+            title = f"{agent.name} calls {call.name}"
+            request = self._request("tool", step_id, agent, title, call.arguments, tool.approval)
+            outcome = await self.approvals.ask(request, policy=tool.approval)
+            if not outcome.approved:
+                return await self._say(step_id, call, f"This call was not allowed. {outcome.told}")
+            call = call.model_copy(update={"arguments": outcome.arguments})
+        if isinstance(tool, RunFlowTool):
+            return await run_flow(self._run, self._ledger, tool, call, step_id=step_id, node_id=agent.id)
+        step = CallToolInput(
+            step_id=step_id,
+            node_id=agent.id,
+            node_label=agent.name,
+            execution_id=self._run.execution_id,
+            user_id=self._run.user_id,
+            tool=tool,
+            call=call,
+            max_retries=agent.max_retries,
+        )
+        try:
+            return (await call_tool(step, self._ledger)).ref
+        except StepFailedError as error:
+            return await self._say(step_id, call, f"This call failed: {error}")
+
+    async def _say(self, step_id: str, call: ToolCall, text: str) -> StepRef:
+        """Answer a tool call ourselves: with an error that the model may react to."""
+        return await keep_words(self._run.execution_id, f"{step_id}:refused", call, text)
+
+    def _next_approval(self) -> int:
+        return sum(isinstance(note, ApprovalRequested) for note in self.notes) + 1
+
+    def _request(
+        self,
+        kind: str,
+        approval_id: str,
+        agent: Agent,
+        title: str,
+        arguments: dict[str, JsonValue],
+        policy: ApprovalPolicy,
+    ) -> ApprovalRequested:
+        deadline = policy.deadline_seconds
+        return ApprovalRequested(
+            approval_id=approval_id,
+            kind="agent" if kind == "agent" else "tool",
+            node_id=agent.id,
+            title=title,
+            arguments=arguments,
+            approvers=policy.approvers,
+            quorum=policy.quorum,
+            deadline=workflow.now() + timedelta(seconds=deadline) if deadline is not None else None,
+            default_decision=policy.default_decision,
+        )
+
+
+def _context(after: Sequence[Answer]) -> tuple[ContextPart, ...]:
+    return tuple(ContextPart(label=answer.label, ref=answer.ref) for answer in after)
+
+
+def _answer(agent: Agent, result: GenerateResult, *, data: JsonValue = None, handoff: Handoff | None = None) -> Answer:
+    return Answer(agent_id=agent.id, label=agent.name, text=result.text, ref=result.ref, data=data, handoff=handoff)
+
+
+def _json_schema(form: type[Form]) -> dict[str, JsonValue]:
+    schema: dict[str, JsonValue] = form.model_json_schema()
+    return schema
+
+
+def _bare_json(text: str) -> str:
+    """The object in an answer: models like to wrap it in a fence or in words."""
+    start, end = text.find("{"), text.rfind("}")
+    return text[start : end + 1] if 0 <= start < end else text
+
+
+def _checked(text: str, schema: dict[str, JsonValue] | None) -> tuple[JsonValue, str | None]:
+    """The object that an answer is, and what is wrong with it; None, None where none was asked for."""
+    if schema is None:
+        return None, None
+    try:
+        data = _json.validate_json(_bare_json(text))
+    except ValidationError:
+        return None, "It is no JSON."
+    wrong = misfit(data, schema)
+    return (data, None) if wrong is None else (None, wrong)
+
+
+def _hand_over_tools(others: Sequence[Agent]) -> tuple[ToolSpec, ...]:
+    if not others:
+        return ()
+    who = "; ".join(f"{agent.name}: {agent.role or agent.description or 'no description'}" for agent in others)
+    return (
+        ToolSpec(
+            name=HAND_OVER,
+            description=f"Give the task to another agent who is better suited to go on, and end your part. {who}"[
+                :4000
+            ],
+            parameters={
+                "type": "object",
+                "properties": {
+                    "agent": {"type": "string", "enum": [agent.name for agent in others]},
+                    "reason": {"type": "string"},
+                },
+                "required": ["agent", "reason"],
+            },
+        ),
+    )
+
+
+def _handoff(result: GenerateResult, others: Sequence[Agent]) -> Handoff | None:
+    ids = {agent.name: agent.id for agent in others}
+    for call in result.tool_calls:
+        to = ids.get(str(call.arguments.get("agent"))) if call.name == HAND_OVER else None
+        if to is not None:
+            return Handoff(to=to, reason=str(call.arguments.get("reason", "")))
+    return None

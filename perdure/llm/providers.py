@@ -154,8 +154,10 @@ def _local(setup: ProviderSetup, name: str) -> Model:
     base_url = setup.local_base_url()
     if base_url is None:
         raise NotConfiguredError("Set PERDURE_LLM__LOCAL_MODEL=true to run the embedded model")
-    provider = OpenAICompatibleProvider("local", openai_client=_chat_client(setup, base_url, None))
-    # llama.cpp's server constrains what it writes to the schema.
+    # llama.cpp's server promises to keep a connection and closes it after each stream: the next call may lose the race.
+    client = _chat_client(setup, base_url, None).with_options(default_headers={"Connection": "close"})
+    provider = OpenAICompatibleProvider("local", openai_client=client)
+    # It constrains what it writes to the schema.
     profile: OpenAIModelProfile = {**_chat_profile(name, base_url), "supports_json_schema_output": True}
     return OpenAIChatModel(name, provider=provider, profile=profile)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import JsonValue
@@ -30,9 +30,7 @@ async def to_the_end(run: RunInput, ledger: Ledger, plot: Plot) -> RunResult:
     except StepFailedError as error:
         await _record(run, ledger, ExecutionStatus.FAILED, error_message=str(error))
         raise ApplicationError(str(error), type="StepFailed", non_retryable=True) from error
-    except (asyncio.CancelledError, ActivityError) as error:
-        if not is_cancelled_exception(error):
-            raise
+    except asyncio.CancelledError:
         await _record(run, ledger, ExecutionStatus.CANCELLED, error_message=None)
         raise
     await _record(run, ledger, ExecutionStatus.COMPLETED, output=output, turn=turn)

@@ -1,5 +1,6 @@
 """Activities as workflows see them: the only place that names them, their timeouts, retries and task queue."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -92,7 +93,8 @@ async def generate(step: GenerateInput, ledger: Ledger) -> GenerateResult:
         )
     except ActivityError as error:
         if is_cancelled_exception(error):
-            raise
+            # As Python says it, so that what does several steps at once knows it for a cancellation.
+            raise asyncio.CancelledError from error
         failed = _failed(step.step_id, error)
         ledger.apply(failed, workflow.now())
         msg = f"{step.node_label}: {failed.error}"
@@ -149,7 +151,8 @@ async def call_tool(step: CallToolInput, ledger: Ledger) -> CallToolResult:
         )
     except ActivityError as error:
         if is_cancelled_exception(error):
-            raise
+            # As Python says it, so that what does several steps at once knows it for a cancellation.
+            raise asyncio.CancelledError from error
         failed = _failed(step.step_id, error)
         ledger.apply(failed, workflow.now())
         raise StepFailedError(failed.error) from error

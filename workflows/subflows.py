@@ -1,5 +1,7 @@
 """Another flow as a tool: a child workflow with an execution of its own, found in lists under its own id."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
@@ -52,7 +54,8 @@ async def _run_child(child: RunInput, ledger: Ledger, step_id: str, node_id: str
         )
     except ChildWorkflowError as error:
         if is_cancelled_exception(error):
-            raise
+            # As Python says it, so that what does several steps at once knows it for a cancellation.
+            raise asyncio.CancelledError from error
         cause = error.cause
         sentence = cause.message if isinstance(cause, ApplicationError) else "It was ended from outside."
         ledger.apply(

@@ -14,6 +14,7 @@ from temporalio.worker import Replayer
 
 from perdure.bootstrap import Runtime, open_runtime
 from perdure.domain.executions import Execution
+from perdure.domain.flow_edits import overlay
 from perdure.domain.flows import Agentflow, AgentflowCreate, Chatflow, ChatflowCreate
 from perdure.domain.users import Origin
 from perdure.embedded.services import open_services
@@ -60,6 +61,23 @@ class Lab:
         if not isinstance(flow, Chatflow):
             raise TypeError("not a chatflow")
         return flow
+
+    async def change(self, flow: Agentflow | Chatflow, fields: dict[str, JsonValue]) -> None:
+        """Lay fields over a kept flow's own."""
+        async with self.runtime.sessions.begin() as session:
+            await flows.change(
+                session,
+                Origin(self.user_id, {}),
+                flow.id,
+                flow_type=flow.flow_type,
+                check=lambda _version: None,
+                edit=lambda kept: overlay(kept, fields),
+            )
+
+    async def read(self, flow: Agentflow | Chatflow) -> Agentflow | Chatflow:
+        """A flow as it is kept by now."""
+        async with self.runtime.sessions() as session:
+            return await flows.get_flow(session, flow.id, user_id=self.user_id)
 
     async def start(self, flow: Agentflow | Chatflow, **input_data: JsonValue) -> UUID:
         """Start a run; its id."""

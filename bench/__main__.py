@@ -13,6 +13,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
@@ -24,7 +25,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bench.bare_temporal import BareTemporal
-from bench.measure import Call, Figure, measure, measure_beside
+from bench.measure import Call, Figure, measure, measure_beside, measure_steps
 from perdure.embedded.endpoints import resolve_endpoints
 from perdure.settings import Settings
 from tests.support.product import API, CHECKOUT, Product, free_port
@@ -32,7 +33,9 @@ from tests.support.scripted_model import ScriptedModel
 
 FLOWS = 100_000
 SLOW_MODEL_MS = 490
-PARTS = ("executions", "reads")
+PARTS = ("executions", "teams", "reads")
+STEPS = (1, 5, 20)
+BRANCHES = 50
 
 
 class Report(BaseModel):
@@ -146,6 +149,40 @@ async def _executions(product: Product, bare: BareTemporal, ask_model: Call[None
     return [*beside, *slow, started]
 
 
+async def _teams(product: Product, calls: int) -> list[Figure]:
+    """What a step of a team costs, by how many there are; the scripted model answers at once."""
+    figures: list[Figure] = []
+    for count in STEPS:
+        flow_id = await _make_flow(product, count, "openai")
+        figures += await measure_steps(
+            f"agent step, {count} in a run",
+            lambda flow_id=flow_id: _step_times(product, flow_id),
+            runs=max(calls // count, 5),
+        )
+    parallel = await product.post(
+        f"{API}/agentflows",
+        {"name": "bench parallel", "orchestration_type": "parallel", "agents": _agents(BRANCHES, "openai")},
+    )
+    figures.append(
+        await measure(
+            f"{BRANCHES} parallel agents", lambda: _execute(product, str(parallel["id"])), calls=max(calls // 10, 3)
+        )
+    )
+    return figures
+
+
+async def _step_times(product: Product, flow_id: str) -> list[float]:
+    """The milliseconds from each step of one run to the next, and from the last one to the end."""
+    execution = await product.post(f"{API}/flows/{flow_id}/execute?wait=60", {"input_data": {"message": "Go."}})
+    nodes = execution["node_executions"]
+    if execution["status"] != "completed" or not isinstance(nodes, list):
+        msg = f"An execution ended as {execution['status']}: {execution['error_message']}"
+        raise RuntimeError(msg)
+    begun = [datetime.fromisoformat(str(node["started_at"])) for node in nodes if isinstance(node, dict)]
+    instants = [*begun, datetime.fromisoformat(str(execution["completed_at"]))]
+    return [(after - before).total_seconds() * 1000 for before, after in pairwise(instants)]
+
+
 async def _reads(product: Product, calls: int) -> list[Figure]:
     port = free_port()
     bare = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.bare_fastapi", str(port), cwd=CHECKOUT)
@@ -245,6 +282,8 @@ async def run(calls: int, parts: set[str]) -> list[Figure]:
                 if "executions" in parts:
                     async with BareTemporal(product.temporal_address) as bare, aiohttp.ClientSession() as plain:
                         figures += await _executions(product, bare, lambda: _ask(plain, slow.base_url), calls)
+                if "teams" in parts:
+                    figures += await _teams(product, calls)
                 if "reads" in parts:
                     await _make_flow(product, 1, "openai")
                     await _seed(resolve_endpoints(Settings(data_dir=Path(folder))).database_url)

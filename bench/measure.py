@@ -19,6 +19,10 @@ TURNS = 12
 """Into how many turns the runs are cut that a figure and its floor take beside each other."""
 
 
+LONG_RUN = 5
+"""Steps above which it is worth asking whether late ones take longer."""
+
+
 class Figure(BaseModel):
     """What was measured: percentiles of one call's time in milliseconds, and calls per second over the whole."""
 
@@ -93,6 +97,19 @@ async def measure_beside(
     )
     shown = f"{below.p50_ms:.1f} ms ({ratio:.2f} ×)" if at_once == 1 else f"{below.per_second:.1f}/s"
     return [below, above.model_copy(update={"floor": shown})]
+
+
+async def measure_steps(name: str, run: Callable[[], Awaitable[list[float]]], *, runs: int) -> list[Figure]:
+    """The time of one step, from runs that each give the times of theirs; and that of the run's last fifth alone."""
+    print(f"measuring {name} …", file=sys.stderr, flush=True)
+    await run()
+    taken = [await run() for _ in range(runs)]
+    parts = {name: [times for run_times in taken for times in run_times]}
+    if len(taken[0]) > LONG_RUN:
+        parts[f"{name}, the last fifth"] = [time for run_times in taken for time in run_times[-len(run_times) // 5 :]]
+    return [
+        _figure(part, [Sample(times_ms=times, seconds=sum(times) / 1000)], at_once=1) for part, times in parts.items()
+    ]
 
 
 async def measure(

@@ -42,7 +42,8 @@ from perdure.domain.notes import (
 from perdure.domain.runs import GenerateInput, GenerateResult, RunInput, RunResult, StepFailure, StepRef
 from perdure.domain.teams import Agent
 from perdure.record.fold import fold
-from perdure.record.mapping import Recorded, to_events
+from perdure.record.mapping import to_events
+from perdure.record.reading import Recorded
 from tests.unit.test_orchestration import ID, NOW, team
 
 MODEL = ModelRef(provider="openai", name="gpt-4o-mini")

@@ -65,7 +65,11 @@ class HttpArguments(BaseModel):
 
 
 class RefusedError(Exception):
-    """A request that is not made; the sentence is for the model. No OSError: another address must not be tried."""
+    """A request that is not made; the sentence is for the model."""
+
+
+class RefusedAddressError(OSError):
+    """The same for one address; as an OSError, so that a name's other addresses are tried."""
 
 
 def http_spec(tool: HttpRequestTool) -> ToolSpec:
@@ -134,6 +138,9 @@ class HttpRequests:
         headers, body = _sent(asked, context)
         _check(tool, url)
         for _ in range(MAX_REDIRECTS + 1):
+            if any(name.lower() == "authorization" for name in headers):
+                # A header says it already; the client would refuse both.
+                url = url.with_user(None)
             async with self._open.request(method, url, headers=headers, data=body, allow_redirects=False) as response:
                 location = response.headers.get("Location")
                 if response.status not in REDIRECTS or location is None:
@@ -145,6 +152,7 @@ class HttpRequests:
                     headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
                 if target.origin() != url.origin():
                     headers = {name: value for name, value in headers.items() if name.lower() in _ACROSS_ORIGINS}
+                    target = target.with_user(None)
                 url = target
         raise RefusedError(f"The answer was {MAX_REDIRECTS + 1} redirects in a row; the last led to {_shown(url)}.")
 
@@ -158,7 +166,7 @@ class HttpRequests:
         """Make the socket of one connection, unless it would lead where models may not go."""
         family, kind, protocol, _, address = info
         if is_refused(str(address[0]), allow_private=self._settings.http_allow_private):
-            raise RefusedError(
+            raise RefusedAddressError(
                 "The address is not on the public Internet, and this tool may only call public ones."
                 if not self._settings.http_allow_private
                 else "The address is a cloud's metadata service or link-local, which this tool never calls."
@@ -205,6 +213,8 @@ def _outcome(error: Exception, tool: HttpRequestTool, asked: HttpArguments) -> T
     place = _shown(_url(asked.url))
     if isinstance(error, aiohttp.ClientConnectorDNSError) and error.os_error.errno in _NO_SUCH_NAME:
         return ToolOutput(content=f"There is no host {error.host}.", is_error=True)
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, RefusedAddressError):
+        return ToolOutput(content=str(error.os_error), is_error=True)
     if isinstance(error, aiohttp.InvalidURL):
         return ToolOutput(content=f"{place} is no URL that can be called.", is_error=True)
     if isinstance(error, aiohttp.ClientSSLError):

@@ -83,10 +83,9 @@ def _spec(name: str, tool: Tool) -> ToolSpec:
 
 
 def _text(result: CallToolResult) -> str:
-    text = "\n".join(_block(block) for block in result.content)
-    if text or result.structured_content is None:
-        return text
-    return orjson.dumps(result.structured_content).decode()
+    if not result.content and result.structured_content is not None:
+        return orjson.dumps(result.structured_content).decode()
+    return "\n".join(_block(block) for block in result.content)
 
 
 def _block(block: ContentBlock) -> str:

@@ -1,6 +1,8 @@
 """The way to an MCP server, and what its failures mean."""
 
 import json
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 
 import httpx2
@@ -31,18 +33,21 @@ _LONGEST_QUOTE = 300
 _SESSION = "mcp-session-id"
 
 
-def mcp_client(server: McpServerSettings, on_message: MessageHandlerFnT) -> Client:
-    """A client of the server, not yet connected; entering it starts the command or opens the session."""
-    if server.command is not None:
-        transport = StdioServerParameters(command=server.command, args=server.args, env=_revealed(server.env))
-    else:
-        http = httpx2.AsyncClient(
-            transport=_StatusTransport(httpx2.AsyncHTTPTransport()),
-            headers=_revealed(server.headers),
-            timeout=httpx2.Timeout(server.timeout_seconds, connect=CONNECT_SECONDS),
-        )
-        transport = streamable_http_client(server.url or "", http_client=http)
-    return Client(transport, read_timeout_seconds=server.timeout_seconds, message_handler=on_message, cache=None)
+@asynccontextmanager
+async def mcp_client(server: McpServerSettings, on_message: MessageHandlerFnT) -> AsyncGenerator[Client]:
+    """Start the command or open the session, and end it. To be entered and left in one task."""
+    async with AsyncExitStack() as stack:
+        if server.command is not None:
+            way = StdioServerParameters(command=server.command, args=server.args, env=_revealed(server.env))
+        else:
+            http = httpx2.AsyncClient(
+                transport=_StatusTransport(httpx2.AsyncHTTPTransport()),
+                headers=_revealed(server.headers),
+                timeout=httpx2.Timeout(server.timeout_seconds, connect=CONNECT_SECONDS),
+            )
+            way = streamable_http_client(server.url or "", http_client=await stack.enter_async_context(http))
+        client = Client(way, read_timeout_seconds=server.timeout_seconds, message_handler=on_message, cache=None)
+        yield await stack.enter_async_context(client)
 
 
 def _revealed(secrets: dict[str, SecretStr]) -> dict[str, str]:

@@ -157,8 +157,10 @@ async def test_a_transport_that_is_busy_fails_one_call_and_keeps_the_session(
 
     with pytest.raises(ToolCallError, match=f"HTTP {status}") as caught:
         await toolbox.call(tool, call("http__add", a=1, b=2), CONTEXT)
+    kept = await toolbox.specs([tool])
     await _answer_with(web, 0)
 
+    assert kept
     assert caught.value.retryable
     assert (await toolbox.call(tool, call("http__add", a=1, b=2), CONTEXT)).content == "3"
 

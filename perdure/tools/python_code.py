@@ -30,6 +30,8 @@ PRINTED_BYTES = 1024 * 1024
 LONGEST_CALL_SECONDS = 65
 """Beyond the longest time that a flow may give it: a process that answers no more is killed then."""
 WAIT_FOR_A_PROCESS_SECONDS = 30
+SLEEP_SECONDS = 1
+"""There are as many processes as cores: code that only sleeps must not keep them from others."""
 
 _PARAMETERS: dict[str, JsonValue] = {
     "type": "object",
@@ -78,7 +80,7 @@ class PythonSandbox:
         printed = CollectString(PRINTED_BYTES)
         limits = ResourceLimits(
             max_feed_duration_secs=tool.timeout_seconds,
-            max_total_sleep_secs=tool.timeout_seconds,
+            max_total_sleep_secs=SLEEP_SECONDS,
             max_memory=MEMORY_BYTES,
         )
         try:

@@ -101,9 +101,15 @@ async def test_a_tool_that_the_flow_does_not_name_is_not_called(toolbox: Toolbox
 
 
 async def test_what_is_not_text_is_told_in_words(toolbox: Toolbox) -> None:
-    output = await toolbox.call(McpTool(server="stdio"), call("stdio__picture"), CONTEXT)
+    tool = McpTool(server="stdio")
 
-    assert output.content == "[12 bytes of image/png: not text, left out]\na cat"
+    picture = await toolbox.call(tool, call("stdio__picture"), CONTEXT)
+    mixed = await toolbox.call(tool, call("stdio__mixed"), CONTEXT)
+    bare = await toolbox.call(tool, call("stdio__bare"), CONTEXT)
+
+    assert picture.content == "[12 bytes of image/png: not text, left out]\na cat"
+    assert mixed.content == "milk, eggs\n[file:///cat.gif: not text, left out]\n[more: file:///more.txt]"
+    assert bare.content == '{"answer":42}'
 
 
 async def test_a_command_gets_its_environment_and_none_of_the_workers(

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Self
 import uvicorn
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import BlobResourceContents, CallToolResult, EmbeddedResource, ResourceLink, TextResourceContents
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -52,6 +53,18 @@ def server() -> MCPServer:
     @app.tool()
     def picture() -> list[Image | str]:
         return [Image(data=b"\x89PNG" * 3, format="png"), "a cat"]
+
+    @app.tool()
+    def mixed() -> CallToolResult:
+        text = TextResourceContents(uri="file:///notes.txt", text="milk, eggs")
+        blob = BlobResourceContents(uri="file:///cat.gif", blob="R0lG")
+        link = ResourceLink(type="resource_link", name="more", uri="file:///more.txt")
+        embedded = [EmbeddedResource(type="resource", resource=each) for each in (text, blob)]
+        return CallToolResult(content=[*embedded, link])
+
+    @app.tool()
+    def bare() -> CallToolResult:
+        return CallToolResult(content=[], structured_content={"answer": 42})
 
     @app.tool()
     def die() -> str:

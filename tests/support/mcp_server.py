@@ -29,8 +29,26 @@ from tests.support.scripted_model import CHECKOUT, STOP_SECONDS
 COMMAND = ["-m", "tests.support.mcp_server"]
 
 
+def picture() -> list[Image | str]:
+    return [Image(data=b"\x89PNG" * 3, format="png"), "a cat"]
+
+
+def mixed() -> CallToolResult:
+    text = TextResourceContents(uri="file:///notes.txt", text="milk, eggs")
+    blob = BlobResourceContents(uri="file:///cat.gif", blob="R0lG")
+    link = ResourceLink(type="resource_link", name="more", uri="file:///more.txt")
+    embedded = [EmbeddedResource(type="resource", resource=each) for each in (text, blob)]
+    return CallToolResult(content=[*embedded, link])
+
+
+def bare() -> CallToolResult:
+    return CallToolResult(content=[], structured_content={"answer": 42})
+
+
 def server() -> MCPServer:
     app = MCPServer("test")
+    for tool in (picture, mixed, bare):
+        app.add_tool(tool)
 
     @app.tool()
     def add(a: Annotated[int, Field(description="One.")], b: int) -> int:
@@ -49,22 +67,6 @@ def server() -> MCPServer:
     @app.tool()
     def fail() -> str:
         raise ToolError("no such file: notes.txt")
-
-    @app.tool()
-    def picture() -> list[Image | str]:
-        return [Image(data=b"\x89PNG" * 3, format="png"), "a cat"]
-
-    @app.tool()
-    def mixed() -> CallToolResult:
-        text = TextResourceContents(uri="file:///notes.txt", text="milk, eggs")
-        blob = BlobResourceContents(uri="file:///cat.gif", blob="R0lG")
-        link = ResourceLink(type="resource_link", name="more", uri="file:///more.txt")
-        embedded = [EmbeddedResource(type="resource", resource=each) for each in (text, blob)]
-        return CallToolResult(content=[*embedded, link])
-
-    @app.tool()
-    def bare() -> CallToolResult:
-        return CallToolResult(content=[], structured_content={"answer": 42})
 
     @app.tool()
     def die() -> str:

@@ -51,7 +51,8 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, alone: bool = False) -> 
         models = await stack.enter_async_context(
             Models(ProviderKeys(), local_base_url=runtime.endpoints.local_model_url)
         )
-        serving = build_worker(runtime, models, Toolbox(), live, deployed)
+        toolbox = await stack.enter_async_context(Toolbox(settings.tools))
+        serving = build_worker(runtime, models, toolbox, live, deployed)
         await stack.enter_async_context(serving)
         if settings.worker.make_current:
             await make_current(runtime.client, deployed)

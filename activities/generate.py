@@ -1,6 +1,7 @@
 """The model call of a step."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -10,16 +11,17 @@ from temporalio import activity
 from activities.attempts import Attempts, ref_of
 from activities.failures import too_slow
 from activities.heartbeat import heartbeating
-from perdure.domain.generation import Generation, GenerationRequest, PromptMessage, ToolCall
+from perdure.domain.generation import Generation, GenerationRequest, PromptMessage, ToolCall, ToolSpec
 from perdure.domain.runs import GenerateInput, GenerateResult, StepRef
 from perdure.domain.text import storable
+from perdure.domain.tools import BadToolError
 from perdure.live import LiveWriter, StepStarted, Token
 from perdure.llm import ModelCallError, Models
 from perdure.memory import buffer
 from perdure.orchestration.prompts import with_context
 from perdure.storage.chats import read_messages
 from perdure.storage.transcripts import Words, keep_answer, kept_answer, read_words
-from perdure.tools import Toolbox
+from perdure.tools import Toolbox, ToolCallError
 
 
 class GenerateActivities:
@@ -47,7 +49,8 @@ class GenerateActivities:
                     return found
             started_at = datetime.now(UTC)
             self._live.publish(step.execution_id, StepStarted(node_id=step.step_id, attempt=info.attempt))
-            request = await self._request(step)
+            specs = await self._specs(step, ref)
+            request = await self._request(step, specs)
             generation = await self._call(step, request, ref, info.attempt)
             result = _result(generation, ref, info.attempt, started_at)
             # The run's end is announced after this activity: its words must be on the channel by then.
@@ -66,7 +69,19 @@ class GenerateActivities:
         # Raised out here: the provider's error is no part of the chain that history keeps.
         raise await self._attempts.failed(ref, failure, name="ModelCallFailed", max_retries=step.max_retries)
 
-    async def _request(self, step: GenerateInput) -> GenerationRequest:
+    async def _specs(self, step: GenerateInput, ref: StepRef) -> list[ToolSpec]:
+        """What the model is told of its tools: an MCP server may have to be asked, and may be away."""
+        if not step.tools:
+            return []
+        try:
+            return await self._toolbox.specs(step.tools)
+        except BadToolError as error:
+            failure = ToolCallError(f"{step.node_label}: {error}", retryable=False)
+        except ToolCallError as error:
+            failure = error
+        raise await self._attempts.failed(ref, failure, name="ToolsUnavailable", max_retries=step.max_retries)
+
+    async def _request(self, step: GenerateInput, specs: Sequence[ToolSpec]) -> GenerationRequest:
         refs = [part.ref for part in step.context] + [each for each in step.earlier if isinstance(each, StepRef)]
         if isinstance(step.task, StepRef):
             refs.append(step.task)
@@ -81,7 +96,6 @@ class GenerateActivities:
         prompt = with_context(task, [(part.label, words[part.ref].content) for part in step.context], step.question)
         remembered = buffer.recall(history, step.max_messages) if step.max_messages else []
         since = [_message(words[each]) if isinstance(each, StepRef) else _ours(each) for each in step.earlier]
-        specs = await self._toolbox.specs(step.tools) if step.tools else []
         return GenerationRequest(
             model=step.model,
             system_prompt=step.system_prompt,

@@ -21,7 +21,7 @@ from perdure.embedded.services import open_services
 from perdure.executions import StartRequest, get_execution, start_execution
 from perdure.live import LiveWriter
 from perdure.llm import Models, ProviderKeys
-from perdure.settings import Settings
+from perdure.settings import Settings, ToolSettings
 from perdure.storage import flows, migrate
 from perdure.storage.users import ensure_user
 from perdure.temporal.starting import run_handle
@@ -133,7 +133,8 @@ async def lab_worker(runtime: Runtime, model: ScriptedModel) -> AsyncGenerator[N
     async with (
         LiveWriter(runtime.endpoints.database_url) as live,
         Models(keys) as models,
-        build_worker(runtime, models, Toolbox(), live, None, runner=checking_runner()),
+        Toolbox(ToolSettings(http_allow_private=True)) as toolbox,
+        build_worker(runtime, models, toolbox, live, None, runner=checking_runner()),
     ):
         yield
 

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 
 import pytest
-from aiohttp import web
 from pydantic import JsonValue
 
 from perdure.domain.tools import HttpRequestTool, ToolOutput
 from perdure.settings import ToolSettings
 from perdure.tools import Toolbox, ToolCallError
-from tests.support.http_site import Names, Site
+from tests.support.http_site import Names, Site, serving
 from tests.support.tool_calls import CONTEXT, call
 
 TOOL = HttpRequestTool()
@@ -19,15 +18,8 @@ LIMIT = 1000
 
 @pytest.fixture
 async def site() -> AsyncGenerator[Site]:
-    site = Site()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", site.answer)
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    site.port = runner.addresses[0][1]
-    yield site
-    await runner.cleanup()
+    async with serving() as running:
+        yield running
 
 
 @pytest.fixture

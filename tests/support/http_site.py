@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -44,6 +46,7 @@ class Site:
     def __init__(self) -> None:
         self.port = 0
         self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.pages = dict(PAGES)
         self.redirects: dict[str, tuple[int, str]] = {}
         self.hung_up = asyncio.Event()
 
@@ -61,7 +64,7 @@ class Site:
             return await self._stream(request)
         if request.path == "/missing":
             return web.json_response({"detail": "no such thing"}, status=404)
-        content_type, body = PAGES.get(request.path, ("text/plain", b"hello"))
+        content_type, body = self.pages.get(request.path, ("text/plain", b"hello"))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
@@ -83,3 +86,19 @@ class Site:
             self.hung_up.set()
             raise
         return response
+
+
+@asynccontextmanager
+async def serving() -> AsyncGenerator[Site]:
+    """A site that answers on a port of its own."""
+    site = Site()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", site.answer)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        site.port = runner.addresses[0][1]
+        yield site
+    finally:
+        await runner.cleanup()

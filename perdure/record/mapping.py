@@ -13,8 +13,9 @@ from pydantic import JsonValue, TypeAdapter
 from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.update.v1 import Request
 
-from perdure.domain.approvals import ApprovalDecision
+from perdure.domain.approvals import DECIDE, ApprovalDecision
 from perdure.domain.events import (
     EXHAUSTED,
     ApprovalDecided,
@@ -218,17 +219,17 @@ def _marker(recorded: Recorded, _reading: _Reading) -> Note | None:
 def _update_admitted(recorded: Recorded, reading: _Reading) -> None:
     # After a reset, an update comes again as admitted; what is accepted later carries no input then.
     request = recorded.event.workflow_execution_update_admitted_event_attributes.request
-    _remember(reading, request.meta.update_id, recorded)
+    _remember(reading, request, recorded)
 
 
 def _update_accepted(recorded: Recorded, reading: _Reading) -> None:
-    attributes = recorded.event.workflow_execution_update_accepted_event_attributes
-    _remember(reading, attributes.protocol_instance_id, recorded)
+    request = recorded.event.workflow_execution_update_accepted_event_attributes.accepted_request
+    _remember(reading, request, recorded)
 
 
-def _remember(reading: _Reading, update_id: str, recorded: Recorded) -> None:
-    if recorded.values:
-        reading.decisions[update_id] = ApprovalDecision.model_validate(recorded.values[0])
+def _remember(reading: _Reading, request: Request, recorded: Recorded) -> None:
+    if recorded.values and request.input.name == DECIDE:
+        reading.decisions[request.meta.update_id] = ApprovalDecision.model_validate(recorded.values[0])
 
 
 def _update_completed(recorded: Recorded, reading: _Reading) -> ApprovalDecided | None:

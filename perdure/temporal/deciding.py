@@ -47,7 +47,7 @@ _REFUSALS: Mapping[str, type[PerdureError]] = {
 
 
 async def send_decision(
-    client: Client, execution_id: UUID, decision: ApprovalDecision, *, update_id: str
+    client: Client, execution_id: UUID, decision: ApprovalDecision, *, update_id: str, seconds: float = ANSWER_SECONDS
 ) -> ApprovalStanding:
     """Tell a run of a decision and wait for its answer. The same `update_id` gets the same answer, and counts once.
 
@@ -56,7 +56,7 @@ async def send_decision(
     """
     handle = run_handle(client, execution_id)
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(seconds):
             standing: ApprovalStanding = await handle.execute_update(  # pyright: ignore[reportUnknownMemberType]
                 DECIDE, decision, id=update_id, result_type=ApprovalStanding
             )

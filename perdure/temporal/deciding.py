@@ -30,8 +30,8 @@ from perdure.domain.errors import (
 )
 from perdure.temporal.starting import run_handle
 
-ANSWER_SECONDS = 10
-"""How long a run may take to answer; it does in milliseconds where a worker serves it."""
+ANSWER_SECONDS = 15
+"""How long a run may take to answer: milliseconds where a worker serves it, ten seconds where that one was killed."""
 
 ENDED = "This execution has ended: there is nothing left to decide."
 NOT_TAKEN = "The run has not taken the decision in time; it may still do so. Look at the approval, then try again."

@@ -164,14 +164,16 @@ async def test_a_step_s_whole_output_is_its_owner_s_to_read(lab: Lab, alice: Cal
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
     assert response.text == f"This call was not allowed. {alice.user.email} rejected this: No."
     async with lab.runtime.sessions.begin() as session:
-        row = {
-            "execution_id": execution_id,
-            "run_id": "r",
-            "step_id": "writer/2-x",
-            "role": "tool",
-            "content": "🙂" * 9,
-        }
-        session.add(TranscriptRow(**row, sequence=WHOLE))
+        session.add(
+            TranscriptRow(
+                execution_id=execution_id,
+                run_id="r",
+                step_id="writer/2-x",
+                sequence=WHOLE,
+                role="tool",
+                content="🙂" * 9,
+            )
+        )
     assert (await alice.ask("GET", f"{path}/writer/2-x/output")).text == "🙂" * 9
     await alice.problem(404, "GET", f"{path}/writer/7-x/output")
     await bob.problem(404, "GET", f"{path}/{CALL}:refused/output")

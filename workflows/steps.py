@@ -160,11 +160,11 @@ async def call_tool(step: CallToolInput, ledger: Ledger) -> CallToolResult:
     return result
 
 
-async def put_down(execution_id: UUID, note: Note) -> None:
+async def put_down(run: RunInput, note: Note) -> None:
     """Record a note as an event of the run."""
     await workflow.execute_local_activity_method(
         RecordActivities.note,
-        NoteInput(execution_id=execution_id, note=note),
+        NoteInput(execution_id=run.execution_id, user_id=run.user_id, note=note),
         start_to_close_timeout=RECORD_TIMEOUT,
         schedule_to_close_timeout=RECORD_LIMIT,
         summary=note.summary[:SUMMARY_CHARACTERS],

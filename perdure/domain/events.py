@@ -14,6 +14,7 @@ from perdure.domain.flows import Agentflow, Chatflow
 from perdure.domain.notes import (
     AgentLeftOut,
     ApprovalClosed,
+    ApprovalCounted,
     ApprovalRequested,
     DecisionMade,
     HandedOver,
@@ -232,6 +233,7 @@ class ApprovalDecided(_Data):
     email: str
     comment: str | None
     edited_arguments: dict[str, JsonValue] | None
+    revision: str | None = Field(description="Of the arguments it was about.")
     refused: str | None = Field(description="Why it did not count: too late, a second time, not entitled.")
 
 
@@ -305,6 +307,7 @@ ExecutionEventData = Annotated[
     | AgentLeftOut
     | ApprovalRequested
     | ApprovalDecided
+    | ApprovalCounted
     | ApprovalClosed
     | CancelRequested
     | RunReset

@@ -250,4 +250,5 @@ class NoteInput(_Part):
     """Something to be put down as an event of the run."""
 
     execution_id: UUID
+    user_id: int
     note: AnyNote

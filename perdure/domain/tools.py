@@ -7,10 +7,22 @@ model's call means is said by `tool_of`, from the name alone, so that workflow c
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from perdure.domain.errors import UnprocessableError
+from perdure.domain.users import normal_email
 
 ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,40}$")]
 
@@ -37,6 +49,20 @@ class ApprovalPolicy(BaseModel):
         default=None, gt=0, description="Unset: the run waits, for months if need be."
     )
     default_decision: Literal["approve", "reject"] = Field(default="reject", description="At the deadline.")
+
+    @field_validator("approvers")
+    @classmethod
+    def _normal(cls, approvers: list[str]) -> list[str]:
+        try:
+            return list(dict.fromkeys(normal_email(approver) for approver in approvers))
+        except UnprocessableError as error:
+            raise ValueError(error.detail) from None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.quorum > max(len(self.approvers), 1):
+            raise ValueError("There are fewer approvers than its quorum: name more of them, or ask for fewer.")
+        return self
 
 
 RequiresApproval = bool | ApprovalPolicy

@@ -1,8 +1,9 @@
 """What a run put down and what people told it → events: notes from markers, decisions from updates."""
 
 from pydantic import TypeAdapter
+from temporalio.api.update.v1 import Request
 
-from perdure.domain.approvals import ApprovalDecision
+from perdure.domain.approvals import DECIDE, ApprovalDecision
 from perdure.domain.events import ApprovalDecided
 from perdure.domain.notes import AnyNote, Note
 from perdure.record.reading import Reading, Recorded
@@ -17,19 +18,17 @@ def note_taken(recorded: Recorded, _reading: Reading) -> Note | None:
 
 def update_admitted(recorded: Recorded, reading: Reading) -> None:
     """Remember a decision that comes again after a reset; what is accepted later carries no input then."""
-    request = recorded.event.workflow_execution_update_admitted_event_attributes.request
-    _remember(reading, request.meta.update_id, recorded)
+    _remember(reading, recorded.event.workflow_execution_update_admitted_event_attributes.request, recorded)
 
 
 def update_accepted(recorded: Recorded, reading: Reading) -> None:
     """Remember a decision until its outcome is known."""
-    attributes = recorded.event.workflow_execution_update_accepted_event_attributes
-    _remember(reading, attributes.protocol_instance_id, recorded)
+    _remember(reading, recorded.event.workflow_execution_update_accepted_event_attributes.accepted_request, recorded)
 
 
-def _remember(reading: Reading, update_id: str, recorded: Recorded) -> None:
-    if recorded.values:
-        reading.decisions[update_id] = ApprovalDecision.model_validate(recorded.values[0])
+def _remember(reading: Reading, request: Request, recorded: Recorded) -> None:
+    if recorded.values and request.input.name == DECIDE:
+        reading.decisions[request.meta.update_id] = ApprovalDecision.model_validate(recorded.values[0])
 
 
 def update_completed(recorded: Recorded, reading: Reading) -> ApprovalDecided | None:

@@ -11,10 +11,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from pydantic import JsonValue
+
 from perdure.executions import cancel_execution
 from perdure.temporal.client import TASK_QUEUE
+from tests.support.deciding import new_user, owner_of, say, until
 from tests.support.running import Lab, lab_runtime, lab_worker, new_lab
-from tests.support.scripted_model import Behaviour, ScriptedModel
+from tests.support.scripted_model import Behaviour, ScriptedCall, ScriptedModel
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -52,6 +55,32 @@ async def agentflow_cancelled(lab: Lab) -> str:
 async def agentflow_without_agents(lab: Lab) -> str:
     """The supervisor answers alone."""
     return str((await lab.run(await lab.agentflow(), message="Go.")).id)
+
+
+async def agentflow_approved(lab: Lab) -> str:
+    """Two of two agree before the agent begins, one of them edits; one tool call is rejected."""
+    others = [await new_user(lab), await new_user(lab)]
+    policy: JsonValue = {"approvers": [other.email for other in others], "quorum": 2}
+    tool: JsonValue = {"type": "http_request", "requires_approval": True}
+    await lab.model.script(Behaviour(tool_calls=(ScriptedCall(name="http_request", arguments={"url": "http://x"}),)))
+    flow = await lab.agentflow(agents=[{"id": "w", "name": "Writer", "requires_approval": policy, "tools": [tool]}])
+    execution_id = await lab.start(flow, message="Go.")
+    await until(lab, execution_id, "ApprovalRequested")
+    edited: dict[str, JsonValue] = {"task": "Go slowly."}
+    await say(lab, others[0], execution_id, "agent:1:w", "edit", edited=edited)
+    await until(lab, execution_id, "ApprovalCounted")
+    await say(lab, others[1], execution_id, "agent:1:w", "approve")
+    await until(lab, execution_id, "ApprovalRequested", count=2)
+    await say(lab, await owner_of(lab), execution_id, "w/1-http_request", "reject")
+    await lab.finish(execution_id)
+    return str(execution_id)
+
+
+async def agentflow_rejected_by_deadline(lab: Lab) -> str:
+    """Nobody decides in time."""
+    policy: JsonValue = {"deadline_seconds": 0.3}
+    flow = await lab.agentflow(agents=[{"name": "Writer", "requires_approval": policy}])
+    return str((await lab.run(flow, message="Go.")).id)
 
 
 async def chatflow_completed(lab: Lab) -> str:
@@ -95,6 +124,8 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         agentflow_failed,
         agentflow_cancelled,
         agentflow_without_agents,
+        agentflow_approved,
+        agentflow_rejected_by_deadline,
         chatflow_completed,
         chatflow_failed,
         chatflow_cancelled,

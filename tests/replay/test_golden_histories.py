@@ -23,6 +23,8 @@ ENDINGS = {
     "agentflow_failed": ExecutionStatus.FAILED,
     "agentflow_cancelled": ExecutionStatus.CANCELLED,
     "agentflow_without_agents": ExecutionStatus.COMPLETED,
+    "agentflow_approved": ExecutionStatus.COMPLETED,
+    "agentflow_rejected_by_deadline": ExecutionStatus.FAILED,
     "chatflow_completed": ExecutionStatus.COMPLETED,
     "chatflow_failed": ExecutionStatus.FAILED,
     "chatflow_cancelled": ExecutionStatus.CANCELLED,

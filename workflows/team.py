@@ -47,8 +47,14 @@ class TeamSteps:
         self._task: str | StepRef | None = None
         self._taken = {agent.id for agent in flow.agents}
         self._calls: dict[str, int] = {}
+        self._texts = 0
         self.notes: list[Note] = []
         self.approvals = Approvals(run, self.note)
+
+    @property
+    def task(self) -> str:
+        """The run's task in words."""
+        return task_of(self._run.input_data)
 
     async def ask(
         self,
@@ -63,7 +69,7 @@ class TeamSteps:
             task = await self._approved_task(agent, agent.approval, task)
         brief = Brief(
             task=await self._reference(task),
-            context=_context(after),
+            context=await self._context(after),
             tools=tuple(parse_tools(agent.tools)),
             own_tools=_hand_over_tools(may_hand_over_to),
             output_schema=agent.output_schema,
@@ -100,7 +106,7 @@ class TeamSteps:
         """Have a model fill in a form; a wrong one is mended once."""
         brief = Brief(
             task=await self._reference(None),
-            context=_context(after),
+            context=await self._context(after),
             question=question,
             output_schema=_json_schema(form),
         )
@@ -160,13 +166,21 @@ class TeamSteps:
 
     async def _reference(self, task: str | None) -> str | StepRef:
         if task is not None:
-            return await keep_task(self._run.execution_id, task, f"task:{len(self._calls)}:{len(self._ledger.nodes)}")
+            return await self._keep(task)
         if self._task is None:
-            self._task = await keep_task(self._run.execution_id, task_of(self._run.input_data), "task")
+            self._task = await keep_task(self._run.execution_id, self.task, "task")
         return self._task
 
+    async def _context(self, after: Sequence[Answer]) -> tuple[ContextPart, ...]:
+        return tuple([ContextPart(label=each.label, ref=each.ref or await self._keep(each.text)) for each in after])
+
+    async def _keep(self, text: str) -> str | StepRef:
+        """Keep a text of a strategy's under a number of its own: several can be kept at the same time."""
+        self._texts += 1
+        return await keep_task(self._run.execution_id, text, f"text:{self._texts}")
+
     async def _approved_task(self, agent: Agent, policy: ApprovalPolicy, task: str | None) -> str | None:
-        asked = task if task is not None else task_of(self._run.input_data)
+        asked = task if task is not None else self.task
         outcome = await self.approvals.ask(
             f"agent:{self.approvals.next_number()}:{agent.id}",
             policy,
@@ -219,10 +233,6 @@ class TeamSteps:
     async def _say(self, step_id: str, call: ToolCall, text: str) -> StepRef:
         """Answer a tool call ourselves: with an error that the model may react to."""
         return await keep_words(self._run.execution_id, f"{step_id}:refused", call, text)
-
-
-def _context(after: Sequence[Answer]) -> tuple[ContextPart, ...]:
-    return tuple(ContextPart(label=answer.label, ref=answer.ref) for answer in after)
 
 
 def _answer(agent: Agent, result: GenerateResult, *, data: JsonValue = None, handoff: Handoff | None = None) -> Answer:

@@ -4,12 +4,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 from perdure.domain.flows import Agentflow, OrchestrationType
-from perdure.orchestration import sequential, solo
+from perdure.orchestration import hierarchical, parallel, sequential, solo
 from perdure.orchestration.steps import Answer, Steps
 
 Strategy = Callable[[Agentflow, Steps], Awaitable[Answer]]
 
-STRATEGIES: Mapping[OrchestrationType, Strategy] = MappingProxyType({OrchestrationType.SEQUENTIAL: sequential.run})
+STRATEGIES: Mapping[OrchestrationType, Strategy] = MappingProxyType(
+    {
+        OrchestrationType.SEQUENTIAL: sequential.run,
+        OrchestrationType.PARALLEL: parallel.run,
+        OrchestrationType.HIERARCHICAL: hierarchical.run,
+    }
+)
 """The orchestration types that can run. A flow of another type can be kept, not executed."""
 
 

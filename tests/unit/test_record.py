@@ -45,7 +45,7 @@ from perdure.domain.teams import Agent
 from perdure.record.fold import fold
 from perdure.record.mapping import to_events
 from perdure.record.reading import Recorded
-from tests.unit.test_orchestration import ID, NOW, team
+from tests.support.teams import ID, NOW, team
 
 MODEL = ModelRef(provider="openai", name="gpt-4o-mini")
 FLOW = team(Agent(id="a", name="Ann"), Agent(id="b", name="Bob"))

@@ -2,33 +2,32 @@
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import httpx2
 from cachetools import LRUCache
+from pydantic import JsonValue
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.exceptions import ContentFilterError, ModelAPIError
 from pydantic_ai.messages import (
-    ModelMessage,
-    ModelRequest,
-    ModelRequestPart,
     ModelResponse,
     ModelResponseStreamEvent,
     PartDeltaEvent,
     PartStartEvent,
-    SystemPromptPart,
     TextPart,
     TextPartDelta,
-    UserPromptPart,
+    ToolCallPart,
 )
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
+from pydantic_core import from_json
 
-from perdure.domain.generation import Generation, GenerationRequest, ModelRef, Usage
+from perdure.domain.generation import Generation, GenerationRequest, ModelRef, ToolCall, Usage
 from perdure.llm.errors import ModelCallError
 from perdure.llm.failures import PROVIDER_ERRORS, classify
 from perdure.llm.keys import ProviderKeys
 from perdure.llm.prices import cost_usd
+from perdure.llm.prompt import parameters, prompt
 from perdure.llm.providers import PROVIDERS, NotConfiguredError, ProviderSetup, preload
 
 MODELS_KEPT = 256
@@ -37,8 +36,6 @@ MODELS_KEPT = 256
 LOCAL_MAX_TOKENS = 400
 """Longest answer of the embedded model where the request sets none. The answers of several runs share one core, and a
 small model may ramble until its context is full: longer than a step may take."""
-
-_TEXT_ONLY = ModelRequestParameters()
 
 
 class Models:
@@ -58,8 +55,9 @@ class Models:
         self._models: LRUCache[tuple[ModelRef, str | None], Model] = LRUCache(MODELS_KEPT)
 
     async def generate(self, request: GenerationRequest, *, on_text: Callable[[str], None]) -> Generation:
-        """Call the model once and return its whole answer; `on_text` gets the pieces as they come.
+        """Call the model once and return its whole answer; `on_text` gets the pieces of its text as they come.
 
+        Tool calls are returned, not made; text that was to follow `output_schema` is returned as it came, unchecked.
         Cancelling the task closes the connection to the provider at once.
 
         Raises:
@@ -83,9 +81,9 @@ class Models:
         pieces: list[str] = []
         async with model_request_stream(
             model,
-            _prompt(request),
+            prompt(request),
             model_settings=_settings(request),
-            model_request_parameters=_TEXT_ONLY,
+            model_request_parameters=parameters(request, model.profile),
             instrument=False,
         ) as stream:
             async for event in stream:
@@ -99,8 +97,12 @@ class Models:
         if finish_reason == "content_filter":
             raise ContentFilterError("the answer was withheld")
         counted = response.usage if response.usage.has_values() and not response.usage.unmeasured_requests else None
+        tool_calls = tuple(_tool_call(part) for part in response.tool_calls)
+        if tool_calls and finish_reason == "stop":
+            finish_reason = "tool_call"  # Google, Ollama and others have one word for both
         return Generation(
             text="".join(pieces),
+            tool_calls=tool_calls,
             usage=Usage(input_tokens=counted.input_tokens, output_tokens=counted.output_tokens) if counted else None,
             model=request.model,
             cost_usd=cost_usd(request.model, counted, model.base_url),
@@ -169,24 +171,6 @@ def _settings(request: GenerationRequest) -> ModelSettings:
     return settings
 
 
-def _prompt(request: GenerationRequest) -> list[ModelMessage]:
-    """The conversation in the model layer's words; the system prompt goes with the first of the user's."""
-    waiting: list[ModelRequestPart] = []
-    if request.system_prompt:
-        waiting.append(SystemPromptPart(request.system_prompt))
-    prompt: list[ModelMessage] = []
-    for message in request.messages:
-        if message.role == "user":
-            prompt.append(ModelRequest([*waiting, UserPromptPart(message.content)]))
-            waiting = []
-            continue
-        if waiting:
-            prompt.append(ModelRequest(waiting))
-            waiting = []
-        prompt.append(ModelResponse([TextPart(message.content)]))
-    return prompt
-
-
 def _text(event: ModelResponseStreamEvent) -> str:
     """The words of the answer in an event; what a model thinks to itself is not among them."""
     if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
@@ -194,3 +178,18 @@ def _text(event: ModelResponseStreamEvent) -> str:
     if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
         return event.part.content
     return ""
+
+
+def _tool_call(part: ToolCallPart) -> ToolCall:
+    """The call as the model asked for it; arguments that are no JSON object are kept as it wrote them."""
+    written = part.args or {}
+    if isinstance(written, str):
+        try:
+            # NaN and Infinity are not JSON, and would not survive being stored as such.
+            arguments = from_json(written, allow_inf_nan=False)
+        except ValueError:
+            arguments = None
+        if not isinstance(arguments, dict):
+            return ToolCall(id=part.tool_call_id, name=part.tool_name, malformed=written)
+        written = cast("dict[str, JsonValue]", arguments)
+    return ToolCall(id=part.tool_call_id, name=part.tool_name, arguments=written)

@@ -1,5 +1,6 @@
 """The providers: for each name, what builds its models. A new provider is one function and one line."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,11 @@ NO_KEY = "no-key"
 """Sent where the SDK insists on a key and the server wants none."""
 
 OPENAI_ADDRESS = "https://api.openai.com/v1"
+OLLAMA_CLOUD = "ollama.com"
+
+_OLDER_THAN_SCHEMAS = re.compile(r"(?:ft:)?gpt-(?:3\.5|4(?:[-:]|$)|4o-2024-05-13)")
+"""OpenAI's models that refuse a JSON schema for their answer (and, the oldest, plain JSON); the model layer's profiles
+take none of them for one."""
 
 
 class NotConfiguredError(Exception):
@@ -94,13 +100,21 @@ def _chat_profile(name: str, base_url: str) -> OpenAIModelProfile:
     )
 
 
+def _prompted(profile: OpenAIModelProfile) -> OpenAIModelProfile:
+    """The profile of a model that gets the answer's schema in its instructions: it is not enforced, or refused."""
+    return {**profile, "supports_json_schema_output": False, "supports_json_object_output": False}
+
+
 def _openai(setup: ProviderSetup, name: str) -> Model:
     keys = setup.keys
     if keys.openai_api_key is None and keys.openai_base_url is None:
         raise NotConfiguredError("Set OPENAI_API_KEY (or OPENAI_BASE_URL, for a compatible server) for the worker")
     base_url = keys.openai_base_url or OPENAI_ADDRESS
     provider = OpenAIProvider(openai_client=_chat_client(setup, base_url, keys.openai_api_key))
-    return OpenAIChatModel(name, provider=provider, profile=_chat_profile(name, base_url))
+    profile = _chat_profile(name, base_url)
+    if _OLDER_THAN_SCHEMAS.match(name):
+        profile = _prompted(profile)
+    return OpenAIChatModel(name, provider=provider, profile=profile)
 
 
 def _anthropic(setup: ProviderSetup, name: str) -> Model:
@@ -126,7 +140,11 @@ def _google(setup: ProviderSetup, name: str) -> Model:
 def _ollama(setup: ProviderSetup, name: str) -> Model:
     base_url = setup.keys.ollama_base_url
     provider = OllamaProvider(openai_client=_chat_client(setup, base_url, setup.keys.ollama_api_key))
-    return OllamaModel(name, provider=provider, profile=_chat_profile(name, base_url))
+    profile = _chat_profile(name, base_url)
+    host = httpx2.URL(base_url).host
+    if name.endswith("-cloud") or host == OLLAMA_CLOUD or host.endswith(f".{OLLAMA_CLOUD}"):
+        profile = _prompted(profile)  # the cloud takes a schema and does not enforce it
+    return OllamaModel(name, provider=provider, profile=profile)
 
 
 def _local(setup: ProviderSetup, name: str) -> Model:
@@ -136,8 +154,12 @@ def _local(setup: ProviderSetup, name: str) -> Model:
     base_url = setup.local_base_url()
     if base_url is None:
         raise NotConfiguredError("Set PERDURE_LLM__LOCAL_MODEL=true to run the embedded model")
-    provider = OpenAICompatibleProvider("local", openai_client=_chat_client(setup, base_url, None))
-    return OpenAIChatModel(name, provider=provider, profile=_chat_profile(name, base_url))
+    # llama.cpp's server promises to keep a connection and closes it after each stream: the next call may lose the race.
+    client = _chat_client(setup, base_url, None).with_options(default_headers={"Connection": "close"})
+    provider = OpenAICompatibleProvider("local", openai_client=client)
+    # It constrains what it writes to the schema.
+    profile: OpenAIModelProfile = {**_chat_profile(name, base_url), "supports_json_schema_output": True}
+    return OpenAIChatModel(name, provider=provider, profile=profile)
 
 
 PROVIDERS: Mapping[str, Callable[[ProviderSetup, str], Model]] = {

@@ -134,6 +134,13 @@ async def test_the_local_model_answers_to_its_own_name_only(models: Models, scri
     assert await scripted.requests() == ()
 
 
+async def test_the_local_model_gets_a_connection_for_each_call(models: Models, scripted: ScriptedModel) -> None:
+    # llama.cpp's server closes a connection after each stream, without saying so.
+    await generate(models, asking(model="local:smollm2-135m-instruct"))
+    await generate(models, asking())
+    assert [seen.headers.get("connection") == "close" for seen in await scripted.requests()] == [True, False]
+
+
 async def test_the_local_model_does_not_ramble(models: Models, scripted: ScriptedModel) -> None:
     unbounded = asking(model="local:smollm2-135m-instruct")
     await generate(models, unbounded)

@@ -2,17 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
 
-import orjson
 import pytest
-from aiohttp import web
-from pydantic import JsonValue, SecretStr
+from pydantic import JsonValue
 
 from perdure.domain.generation import Generation, GenerationRequest, ModelRef, PromptMessage, Usage
-from perdure.llm import ModelCallError, Models, ProviderKeys
-
-Event = tuple[str, dict[str, JsonValue]]
+from perdure.llm import ModelCallError, Models
+from tests.support.event_server import Event, Provider, event_server, models_at
 
 ANTHROPIC: list[Event] = [
     (
@@ -48,62 +44,15 @@ def _google(text: str, **extra: JsonValue) -> Event:
 GOOGLE = [_google("Hello"), _google(" Ann", finishReason="STOP")]
 
 
-@dataclass
-class Provider:
-    """A server that sends the events it is given, or an error."""
-
-    url: str = ""
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-    error: JsonValue = None
-    events: list[Event] = field(default_factory=list[Event])
-    hang: bool = False
-    calls: int = 0
-    called: asyncio.Event = field(default_factory=asyncio.Event)
-    hung_up: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.calls += 1
-        self.called.set()
-        await request.read()
-        if self.status != 200:
-            return web.json_response(self.error, status=self.status, headers=self.headers)
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        for name, data in self.events:
-            named = f"event: {name}\n".encode() if name else b""
-            body = {"type": name, **data} if name else data
-            await response.write(named + b"data: " + orjson.dumps(body) + b"\n\n")
-        if self.hang:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self.hung_up.set()
-        return response
-
-
 @pytest.fixture
 async def provider() -> AsyncGenerator[Provider]:
-    provider = Provider()
-    app = web.Application()
-    app.router.add_post("/{path:.*}", provider.answer)
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    provider.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield provider
-    await runner.cleanup()
+    async with event_server() as provider:
+        yield provider
 
 
 @pytest.fixture
 async def models(provider: Provider) -> AsyncGenerator[Models]:
-    keys = ProviderKeys(
-        anthropic_api_key=SecretStr("sk-ant-secret-key-1"),
-        anthropic_base_url=provider.url,
-        google_api_key=SecretStr("AIzaSecretKey12345"),
-        google_base_url=provider.url,
-    )
-    async with Models(keys) as models:
+    async with models_at(provider) as models:
         yield models
 
 
@@ -206,4 +155,4 @@ async def test_failures_are_classified_alike(
     failed = caught.value
     assert (failed.kind, failed.retryable, failed.retry_after_seconds) == (kind, retryable, wait)
     assert "ecret" not in failed.detail
-    assert provider.calls == 1
+    assert len(provider.bodies) == 1

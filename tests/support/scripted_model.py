@@ -17,9 +17,9 @@ from typing import Self
 
 import aiohttp
 
-from tests.support.scripted_wire import BEHAVIOURS, Behaviour, RecordedRequest, RecordedRequests
+from tests.support.scripted_wire import BEHAVIOURS, Behaviour, RecordedRequest, RecordedRequests, ScriptedCall
 
-__all__ = ["Behaviour", "RecordedRequest", "RecordedRequests", "ScriptedModel"]
+__all__ = ["Behaviour", "RecordedRequest", "RecordedRequests", "ScriptedCall", "ScriptedModel"]
 
 
 CHECKOUT = Path(__file__).resolve().parents[2]

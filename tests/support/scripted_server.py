@@ -1,26 +1,20 @@
 """The scripted model's server: see `tests.support.scripted_model`."""
 
 import asyncio
-import hashlib
 import re
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
 
 import orjson
 from aiohttp import web
 
-from tests.support.scripted_wire import BEHAVIOURS, Behaviour, ChatBody, last_content
+from tests.support.scripted_answer import Answer
+from tests.support.scripted_wire import BEHAVIOURS, Behaviour, ChatBody, last_content, system_text, text_of
 
 REQUESTS_KEPT = 20_000
 """Older requests are forgotten, so that a long bench does not grow without end; the count goes on."""
-
-
-def tokens_of(text: str) -> list[str]:
-    """Split a text into what is streamed one by one: words with the blanks before them."""
-    return re.findall(r"\s*\S+|\s+$", text)
 
 
 class _Open:
@@ -80,11 +74,18 @@ class _Server:
         if not self._script:
             return self._default
         user = last_content(body, "user")
-        system = last_content(body, "system") or last_content(body, "developer")
+        system = system_text(body)
+        tool = last_content(body, "tool")
+        messages = body.get("messages")
+        last = text_of(messages[-1]) if messages else ""
         for behaviour, left in self._script:
-            if behaviour.user is not None and not re.search(behaviour.user, user):
-                continue
-            if behaviour.system is not None and not re.search(behaviour.system, system):
+            wanted = (
+                (behaviour.user, user),
+                (behaviour.system, system),
+                (behaviour.tool, tool),
+                (behaviour.last, last),
+            )
+            if any(pattern is not None and not re.search(pattern, text) for pattern, text in wanted):
                 continue
             if left is None or next(left, None) is not None:
                 return behaviour
@@ -115,12 +116,12 @@ class _Server:
                 body=orjson.dumps(behaviour.body),
                 content_type="application/json",
             )
-        answer = _Answer(body, behaviour)
+        answer = Answer(body, behaviour)
         if body.get("stream"):
             return await self._stream(request, answer, behaviour)
         return web.Response(body=answer.whole(), content_type="application/json", headers=behaviour.headers)
 
-    async def _stream(self, request: web.Request, answer: "_Answer", behaviour: Behaviour) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, answer: Answer, behaviour: Behaviour) -> web.StreamResponse:
         headers = {"Content-Type": "text/event-stream", **behaviour.headers}
         frames = answer.frames()
         if not (behaviour.token_delay_ms or behaviour.hang_after_tokens is not None) and not answer.dropped:
@@ -142,78 +143,6 @@ class _Server:
             return response
         await response.write_eof()
         return response
-
-
-class _Answer:
-    """The bytes of one answer, streamed or whole."""
-
-    def __init__(self, body: ChatBody, behaviour: Behaviour) -> None:
-        text = behaviour.text
-        if text is None:
-            digest = hashlib.blake2b(orjson.dumps(body.get("messages")), digest_size=4).hexdigest()
-            text = f"I read your prompt {digest} well."
-        self._text = text
-        self._behaviour = behaviour
-        self._model = body.get("model", "scripted")
-        self._id = f"chatcmpl-{time.monotonic_ns():x}"
-        self._wants_usage = behaviour.usage and (
-            not body.get("stream") or bool((body.get("stream_options") or {}).get("include_usage"))
-        )
-        # One token per four characters of the prompt: what it costs is not the point, that it is counted is.
-        prompt_tokens = sum(len(str(message["content"])) for message in body.get("messages", [])) // 4 + 1
-        self._tokens = tokens_of(text)
-        self.dropped = behaviour.drop_after_tokens is not None
-        if behaviour.drop_after_tokens is not None:
-            self._tokens = self._tokens[: behaviour.drop_after_tokens]
-        self.token_count = len(self._tokens)
-        self._usage = {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": self.token_count,
-            "total_tokens": prompt_tokens + self.token_count,
-        }
-
-    def whole(self) -> bytes:
-        choice = {
-            "index": 0,
-            "message": {"role": "assistant", "content": self._text},
-            "finish_reason": self._behaviour.finish_reason,
-        }
-        answer: dict[str, Any] = {
-            "id": self._id,
-            "object": "chat.completion",
-            "created": int(time.time()),
-            "model": self._model,
-            "choices": [choice],
-        }
-        if self._wants_usage:
-            answer["usage"] = self._usage
-        return orjson.dumps(answer)
-
-    def frames(self) -> list[bytes]:
-        frames = [self._chunk({"content": token}) for token in self._tokens]
-        if self.dropped:
-            return frames
-        if self._behaviour.stream_error is not None:
-            frames.append(b"data: " + orjson.dumps({"error": self._behaviour.stream_error}) + b"\n\n")
-            return frames
-        if self._behaviour.finish_reason is not None:
-            frames.append(self._chunk({}, self._behaviour.finish_reason))
-        if self._wants_usage:
-            frames.append(self._chunk(None))
-        frames.append(b"data: [DONE]\n\n")
-        return frames
-
-    def _chunk(self, delta: dict[str, str] | None, finish_reason: str | None = None) -> bytes:
-        chunk: dict[str, Any] = {
-            "id": self._id,
-            "object": "chat.completion.chunk",
-            "created": int(time.time()),
-            "model": self._model,
-            "choices": [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
-        }
-        if delta is None:
-            chunk["usage"] = self._usage
-        return b"data: " + orjson.dumps(chunk) + b"\n\n"
 
 
 async def serve(port: int, latency_ms: float, *, until_stdin_closes: bool) -> None:

@@ -1,8 +1,8 @@
 """What a test tells the scripted model, and what the scripted model tells the test."""
 
-from typing import TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
 
 
 class TextPart(TypedDict):
@@ -11,11 +11,44 @@ class TextPart(TypedDict):
     text: str
 
 
+class CalledFunction(TypedDict):
+    """What a call calls; the arguments are JSON text."""
+
+    name: str
+    arguments: str
+
+
+class MessageToolCall(TypedDict):
+    """A tool call in an assistant's message."""
+
+    id: str
+    type: str
+    function: CalledFunction
+
+
 class ChatMessage(TypedDict):
     """One message of a chat completions body."""
 
     role: str
-    content: str | list[TextPart] | None
+    content: NotRequired[str | list[TextPart] | None]
+    tool_calls: NotRequired[list[MessageToolCall]]
+    tool_call_id: NotRequired[str]
+
+
+class OfferedFunction(TypedDict):
+    """A function as it is offered to the model."""
+
+    name: str
+    description: NotRequired[str]
+    parameters: NotRequired[dict[str, JsonValue]]
+    strict: NotRequired[bool]
+
+
+class OfferedTool(TypedDict):
+    """One of the tools of a chat completions body."""
+
+    type: str
+    function: OfferedFunction
 
 
 class StreamOptions(TypedDict, total=False):
@@ -29,8 +62,20 @@ class ChatBody(TypedDict, total=False):
 
     model: str
     messages: list[ChatMessage]
+    tools: list[OfferedTool]
+    response_format: dict[str, JsonValue]
     stream: bool
     stream_options: StreamOptions | None
+
+
+class ScriptedCall(BaseModel):
+    """A tool call that the model answers with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    arguments: dict[str, JsonValue] | str = Field(default={}, description="Text is sent as it stands, JSON or not.")
+    id: str | None = Field(default=None, description="None: one that no other call has.")
 
 
 class Behaviour(BaseModel):
@@ -40,10 +85,17 @@ class Behaviour(BaseModel):
 
     user: str | None = Field(default=None, description="Regular expression found in the last user message.")
     system: str | None = Field(default=None, description="Regular expression found in the system prompt.")
+    last: str | None = Field(default=None, description="Regular expression found in the last message, whoever's.")
+    tool: str | None = Field(default=None, description="Regular expression found in the last tool result.")
     times: int | None = Field(default=1, description="How many requests it answers; None: all that match.")
-    text: str | None = Field(default=None, description="The answer; None: the default one with the prompt's hash.")
+    text: str | None = Field(
+        default=None, description="The answer; None: the default one with the prompt's hash, or none beside tool calls."
+    )
+    tool_calls: tuple[ScriptedCall, ...] = Field(default=(), description="Sent after the text.")
     delay_ms: float = Field(default=0, description="Wait before the first byte.")
-    token_delay_ms: float = Field(default=0, description="Wait before each token.")
+    token_delay_ms: float = Field(
+        default=0, description="Wait before each token: a word, a call's name, or a piece of its arguments."
+    )
     status: int = 200
     headers: dict[str, str] = {}
     body: JsonValue = Field(default=None, description="Body of an answer whose status is not 200.")
@@ -51,7 +103,12 @@ class Behaviour(BaseModel):
     hang_after_tokens: int | None = Field(default=None, description="Send nothing more after that many tokens.")
     stream_error: JsonValue = Field(default=None, description="An `error` object sent in the stream after the tokens.")
     usage: bool = Field(default=True, description="Whether token counts are reported.")
-    finish_reason: str | None = "stop"
+    finish_reason: str | None = Field(default="stop", description="With tool calls `tool_calls`, unless it is given.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _finish(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {"finish_reason": "tool_calls", **given} if given.get("tool_calls") else given
 
 
 class RecordedRequest(BaseModel):
@@ -71,14 +128,34 @@ class RecordedRequest(BaseModel):
         return cast("ChatBody", self.body)
 
     @property
+    def messages(self) -> list[ChatMessage]:
+        """The conversation as it came, tool calls and results included."""
+        return self._chat.get("messages", [])
+
+    @property
+    def tools(self) -> list[OfferedTool]:
+        """The tools the model was offered."""
+        return self._chat.get("tools", [])
+
+    @property
+    def response_format(self) -> dict[str, JsonValue] | None:
+        """What the answer was to be, None for text."""
+        return self._chat.get("response_format")
+
+    @property
+    def last_message(self) -> str:
+        """The text of the last message, whoever's."""
+        return text_of(self.messages[-1])
+
+    @property
     def last_user_message(self) -> str:
         """The text of the last message whose role is `user`."""
         return last_content(self._chat, "user")
 
     @property
     def system_prompt(self) -> str:
-        """The text of the last system (or developer) message, empty if there is none."""
-        return last_content(self._chat, "system") or last_content(self._chat, "developer")
+        """The text of the system (or developer) messages, empty if there are none."""
+        return system_text(self._chat)
 
 
 class RecordedRequests(BaseModel):
@@ -97,6 +174,18 @@ def last_content(body: ChatBody, role: str) -> str:
     """The text of the last message of that role in a chat completions body; empty if there is none."""
     for message in reversed(body.get("messages", [])):
         if message["role"] == role:
-            content = message["content"]
-            return content if isinstance(content, str) else "".join(part["text"] for part in content or [])
+            return text_of(message)
     return ""
+
+
+def system_text(body: ChatBody) -> str:
+    """The system (or developer) messages of a chat completions body, an empty line between them."""
+    return "\n\n".join(
+        text_of(message) for message in body.get("messages", []) if message["role"] in {"system", "developer"}
+    )
+
+
+def text_of(message: ChatMessage) -> str:
+    """The text of a message; empty where it has none, as beside tool calls."""
+    content = message.get("content")
+    return content if isinstance(content, str) else "".join(part["text"] for part in content or [])

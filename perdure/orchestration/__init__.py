@@ -4,12 +4,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 from perdure.domain.flows import Agentflow, OrchestrationType
-from perdure.orchestration import sequential, solo
+from perdure.orchestration import consensus_building, dynamic_routing, reflection, sequential, solo, swarm
 from perdure.orchestration.steps import Answer, Steps
 
 Strategy = Callable[[Agentflow, Steps], Awaitable[Answer]]
 
-STRATEGIES: Mapping[OrchestrationType, Strategy] = MappingProxyType({OrchestrationType.SEQUENTIAL: sequential.run})
+STRATEGIES: Mapping[OrchestrationType, Strategy] = MappingProxyType(
+    {
+        OrchestrationType.SEQUENTIAL: sequential.run,
+        OrchestrationType.CONSENSUS_BUILDING: consensus_building.run,
+        OrchestrationType.REFLECTION: reflection.run,
+        OrchestrationType.DYNAMIC_ROUTING: dynamic_routing.run,
+        OrchestrationType.SWARM: swarm.run,
+    }
+)
 """The orchestration types that can run. A flow of another type can be kept, not executed."""
 
 

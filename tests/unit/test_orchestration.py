@@ -64,7 +64,13 @@ async def test_a_team_without_agents_lets_its_supervisor_answer_alone() -> None:
 
 
 def test_only_types_with_code_of_their_own_can_run() -> None:
-    assert set(STRATEGIES) == {OrchestrationType.SEQUENTIAL}
+    assert set(STRATEGIES) == {
+        OrchestrationType.SEQUENTIAL,
+        OrchestrationType.CONSENSUS_BUILDING,
+        OrchestrationType.REFLECTION,
+        OrchestrationType.DYNAMIC_ROUTING,
+        OrchestrationType.SWARM,
+    }
     assert MemoryType.BUFFER in __import__("perdure.memory", fromlist=["MEMORIES"]).MEMORIES
 
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from perdure.executions import cancel_execution
 from perdure.temporal.client import TASK_QUEUE
 from tests.support.running import Lab, lab_runtime, lab_worker, new_lab
-from tests.support.scripted_model import Behaviour, ScriptedModel
+from tests.support.scripted_model import Behaviour, ScriptedCall, ScriptedModel
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -52,6 +52,54 @@ async def agentflow_cancelled(lab: Lab) -> str:
 async def agentflow_without_agents(lab: Lab) -> str:
     """The supervisor answers alone."""
     return str((await lab.run(await lab.agentflow(), message="Go.")).id)
+
+
+async def agentflow_consensus(lab: Lab) -> str:
+    """Three agents answer, criticise and vote at once; one abstains."""
+    await lab.model.script(
+        Behaviour(user="Vote for", text='{"reason": "It is clear.", "answer": 2}', times=2),
+        Behaviour(user="Vote for|cannot be used", text="None of them.", times=2),
+    )
+    flow = await lab.agentflow(
+        orchestration_type="consensus_building",
+        agents=[{"name": "One"}, {"name": "Two"}, {"name": "Three"}],
+        orchestration_config={"max_rounds": 1},
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_reflection(lab: Lab) -> str:
+    """The second draft passes."""
+    await lab.model.script(
+        Behaviour(system="critic", text='{"changes": "Shorter.", "passes": false}'),
+        Behaviour(system="critic", text='{"changes": "", "passes": true}'),
+    )
+    flow = await lab.agentflow(
+        orchestration_type="reflection", agents=[{"name": "Writer"}, {"name": "Reader", "role": "critic"}]
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_routing(lab: Lab) -> str:
+    """The choice is valid at the second attempt."""
+    await lab.model.script(
+        Behaviour(system="supervisor", text='{"reason": "It fits.", "agent": "Nobody"}'),
+        Behaviour(system="supervisor", text='{"reason": "It fits.", "agent": "Two"}'),
+    )
+    flow = await lab.agentflow(orchestration_type="dynamic_routing", agents=[{"name": "One"}, {"name": "Two"}])
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_swarm(lab: Lab) -> str:
+    """The work goes from the first agent to the third and back."""
+    to_three = ScriptedCall(name="hand_over", arguments={"agent": "Three", "reason": "It knows."}, id="call-1")
+    to_one = ScriptedCall(name="hand_over", arguments={"agent": "One", "reason": "It began."}, id="call-2")
+    await lab.model.script(
+        Behaviour(system="One", text="I began.", tool_calls=(to_three,)),
+        Behaviour(system="Three", tool_calls=(to_one,)),
+    )
+    flow = await lab.agentflow(orchestration_type="swarm", agents=[{"name": "One"}, {"name": "Two"}, {"name": "Three"}])
+    return str((await lab.run(flow, message="Go.")).id)
 
 
 async def chatflow_completed(lab: Lab) -> str:
@@ -95,6 +143,10 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         agentflow_failed,
         agentflow_cancelled,
         agentflow_without_agents,
+        agentflow_consensus,
+        agentflow_reflection,
+        agentflow_routing,
+        agentflow_swarm,
         chatflow_completed,
         chatflow_failed,
         chatflow_cancelled,

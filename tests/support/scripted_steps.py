@@ -42,7 +42,8 @@ class ScriptedSteps:
     """Answers from `answers` by agent name, one after another (the last repeats), else "NAME's answer".
 
     An answer that is an exception is raised; a handoff may have words beside it.
-    `decisions` are filled-in forms as plain fields, or exceptions, in order; one that `check` objects to is mended by the next one, once, as a real model would be asked to.
+    `decisions` are filled-in forms as plain fields, or exceptions, in order; one that `check` objects to is
+    mended by the next one, once, as a real model would be asked to.
     """
 
     answers: Mapping[str, Sequence[Scripted]] = field(default_factory=dict[str, Sequence[Scripted]])

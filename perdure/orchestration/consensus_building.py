@@ -7,7 +7,7 @@ from pydantic import Field
 from perdure.domain.flows import Agentflow
 from perdure.domain.notes import Ballot, VotesCounted
 from perdure.domain.teams import Agent
-from perdure.orchestration.judging import Choice, names_of, ranked
+from perdure.orchestration.judging import Choice, limited, names_of, ranked
 from perdure.orchestration.steps import Answer, StepFailedError, Steps, UndecidedError, at_once
 
 CRITIQUE = (
@@ -15,7 +15,7 @@ CRITIQUE = (
     "Then write your answer anew, better and complete, without a word about the others. "
     "If it needs no change, repeat it word for word."
 )
-VOTE = "Vote for the best of the answers above. Give its number."
+VOTE = "Vote for the best of the answers above, and say why."
 ABSTENTION = "abstention"
 
 
@@ -23,7 +23,13 @@ class Vote(Choice):
     """A vote for one of the answers."""
 
     reason: str = Field(description="Why this answer is the best, in one sentence.")
-    answer: int = Field(description="The number of the best answer.")
+    answer: str = Field(description="The label of the best answer, such as `Answer 1`.")
+
+    @property
+    def label(self) -> str:
+        """The label in full, where the model gave a number."""
+        given = self.answer.strip()
+        return f"Answer {given}" if given.isdecimal() else given
 
 
 async def run(flow: Agentflow, steps: Steps) -> Answer:
@@ -57,20 +63,19 @@ async def _vote(steps: Steps, voter: Agent, place: int, answers: Sequence[Answer
     """The place of the answer that an agent votes for, None for an abstention, and the reason."""
     # Numbered without names, so that nobody votes for a name. Models prefer what they read first: each voter begins at
     # another answer, and reads its own last.
-    numbered = [answer.model_copy(update={"label": f"Answer {number}"}) for number, answer in enumerate(answers, 1)]
+    labels = [f"Answer {number}" for number in range(1, len(answers) + 1)]
+    shown = [answer.model_copy(update={"label": label}) for label, answer in zip(labels, answers, strict=True)]
     try:
         vote = await steps.decide(
             voter,
             VOTE,
-            Vote,
-            after=[*numbered[place + 1 :], *numbered[: place + 1]],
-            check=lambda form: (
-                None if 1 <= form.answer <= len(answers) else f"answer: give a number from 1 to {len(answers)}."
-            ),
+            limited(Vote, {"answer": labels}),
+            after=[*shown[place + 1 :], *shown[: place + 1]],
+            check=lambda form: None if form.label in labels else f"answer: take one of {', '.join(labels)}.",
         )
     except (UndecidedError, StepFailedError) as error:
         return None, str(error)
-    return vote.answer - 1, vote.reason
+    return labels.index(vote.label), vote.reason
 
 
 def _count(team: Sequence[Agent], votes: Sequence[tuple[int | None, str]]) -> VotesCounted:

@@ -5,7 +5,7 @@ from pydantic import Field
 from perdure.domain.flows import Agentflow
 from perdure.domain.notes import DecisionMade
 from perdure.domain.teams import Agent
-from perdure.orchestration.judging import Choice, find, judge, member, names_of, roster, stranger
+from perdure.orchestration.judging import Choice, find, judge, limited, member, names_of, roster, stranger
 from perdure.orchestration.steps import Answer, StepFailedError, Steps, UndecidedError
 
 INSTRUCTIONS = "You choose which one agent of the team does a task. You do not do the task yourself."
@@ -35,7 +35,7 @@ async def _route(flow: Agentflow, steps: Steps) -> tuple[Agent, DecisionMade]:
         route = await steps.decide(
             supervisor,
             QUESTION.format(roster=roster(flow.agents)),
-            Route,
+            limited(Route, {"agent": list(names_of(flow.agents).values())}),
             check=lambda form: stranger(form.agent, flow.agents),
         )
     except UndecidedError as error:

@@ -4,11 +4,9 @@ from perdure.domain.flows import Agentflow
 from perdure.domain.teams import Agent
 from perdure.orchestration.steps import Answer, Steps
 
-ALONE = "You have no agents to delegate to: do the task yourself."
 
-
-def supervisor(flow: Agentflow, part: str = ALONE) -> Agent:
-    """The supervisor as an agent, with its own model where it names one; `part` says what it is to do."""
+def supervisor(flow: Agentflow) -> Agent:
+    """The supervisor as an agent, with its own model where it names one."""
     config = flow.supervisor_config
     return Agent(
         id="supervisor",
@@ -17,7 +15,7 @@ def supervisor(flow: Agentflow, part: str = ALONE) -> Agent:
         llm_model=config.llm_model,
         system_prompt=f"You are the supervisor of the team '{flow.name}'."
         + (f" {flow.description}" if flow.description else "")
-        + f" {part}",
+        + " You have no agents to delegate to: do the task yourself.",
     )
 
 

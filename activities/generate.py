@@ -1,6 +1,7 @@
 """The model call of a step."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 
@@ -67,9 +68,8 @@ class GenerateActivities:
         raise await self._attempts.failed(ref, failure, name="ModelCallFailed", max_retries=step.max_retries)
 
     async def _request(self, step: GenerateInput) -> GenerationRequest:
-        refs = [part.ref for part in step.context] + [each for each in step.earlier if isinstance(each, StepRef)]
-        if isinstance(step.task, StepRef):
-            refs.append(step.task)
+        said = (*(part.ref for part in step.context), *step.earlier, step.task)
+        refs = [each for each in said if isinstance(each, StepRef)]
         words: dict[StepRef, Words] = {}
         history: list[PromptMessage] = []
         if refs or (step.conversation and step.conversation.upto):
@@ -77,8 +77,8 @@ class GenerateActivities:
             if step.conversation and step.max_messages:
                 shown = partial(read_messages, limit=step.max_messages)
                 history = await self._attempts.within_reach(shown, step.conversation)
-        task = words[step.task].content if isinstance(step.task, StepRef) else step.task
-        prompt = with_context(task, [(part.label, words[part.ref].content) for part in step.context], step.question)
+        context = [(part.label, _text(part.ref, words)) for part in step.context]
+        prompt = with_context(_text(step.task, words), context, step.question)
         remembered = buffer.recall(history, step.max_messages) if step.max_messages else []
         since = [_message(words[each]) if isinstance(each, StepRef) else _ours(each) for each in step.earlier]
         specs = await self._toolbox.specs(step.tools) if step.tools else []
@@ -107,6 +107,10 @@ class _Stream:
         token = Token(node_id=self._ref.step_id, attempt=self._attempt, index=self._next, text=text)
         self._live.publish(self._ref.execution_id, token)
         self._next += 1
+
+
+def _text(said: StepRef | str, words: Mapping[StepRef, Words]) -> str:
+    return words[said].content if isinstance(said, StepRef) else said
 
 
 def _ours(text: str) -> PromptMessage:

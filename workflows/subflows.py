@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from perdure.domain.runs import ParentRef, RunInput, RunResult, StepRef, SubflowInput
     from perdure.domain.tools import RunFlowTool
     from perdure.temporal.naming import WORKFLOW_TYPES, run_attributes
-    from workflows.steps import keep_words, prepare_subflow
+    from workflows.steps import cancellable, keep_words, prepare_subflow
 
 
 async def run_flow(
@@ -37,6 +37,7 @@ async def run_flow(
     return await keep_words(run.execution_id, step_id, call, text)
 
 
+@cancellable
 async def _run_child(child: RunInput, ledger: Ledger, step_id: str, node_id: str) -> str:
     ledger.apply(StepScheduled.of_flow(child, step_id, node_id), workflow.now())
     try:

@@ -49,8 +49,14 @@ class TeamSteps:
         self._task: str | StepRef | None = None
         self._taken = {agent.id for agent in flow.agents}
         self._calls: dict[str, int] = {}
+        self._texts = 0
         self.notes: list[Note] = []
         self.approvals = Approvals(run, self.note)
+
+    @property
+    def task(self) -> str:
+        """The run's task in words."""
+        return task_of(self._run.input_data)
 
     async def ask(
         self,
@@ -66,7 +72,7 @@ class TeamSteps:
             task = await self._approved_task(agent, agent.approval, task)
         brief = Brief(
             task=await self._reference(task),
-            context=_context(after),
+            context=await self._context(after),
             question=question,
             tools=tuple(parse_tools(agent.tools)),
             own_tools=_hand_over_tools(may_hand_over_to),
@@ -104,7 +110,7 @@ class TeamSteps:
         """Have a model fill in a form; a wrong one is mended once."""
         brief = Brief(
             task=await self._reference(None),
-            context=_context(after),
+            context=await self._context(after),
             question=question,
             output_schema=_json_schema(form),
         )
@@ -164,13 +170,21 @@ class TeamSteps:
 
     async def _reference(self, task: str | None) -> str | StepRef:
         if task is not None:
-            return await keep_task(self._run.execution_id, task, f"task:{len(self._calls)}:{len(self._ledger.nodes)}")
+            return await self._keep(task)
         if self._task is None:
-            self._task = await keep_task(self._run.execution_id, task_of(self._run.input_data), "task")
+            self._task = await keep_task(self._run.execution_id, self.task, "task")
         return self._task
 
+    async def _context(self, after: Sequence[Answer]) -> tuple[ContextPart, ...]:
+        return tuple([ContextPart(label=each.label, ref=each.ref or await self._keep(each.text)) for each in after])
+
+    async def _keep(self, text: str) -> str | StepRef:
+        """Keep a text of a strategy's under a number of its own: several can be kept at the same time."""
+        self._texts += 1
+        return await keep_task(self._run.execution_id, text, f"text:{self._texts}")
+
     async def _approved_task(self, agent: Agent, policy: ApprovalPolicy, task: str | None) -> str | None:
-        asked = task if task is not None else task_of(self._run.input_data)
+        asked = task if task is not None else self.task
         request = self._request(
             "agent", f"agent:{self._next_approval()}:{agent.id}", agent, f"{agent.name} begins", {"task": asked}, policy
         )
@@ -239,10 +253,6 @@ class TeamSteps:
             deadline=workflow.now() + timedelta(seconds=deadline) if deadline is not None else None,
             default_decision=policy.default_decision,
         )
-
-
-def _context(after: Sequence[Answer]) -> tuple[ContextPart, ...]:
-    return tuple(ContextPart(label=answer.label, ref=answer.ref) for answer in after)
 
 
 def _answer(agent: Agent, result: GenerateResult, *, data: JsonValue = None, handoff: Handoff | None = None) -> Answer:

@@ -4,7 +4,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 from perdure.domain.flows import Agentflow, OrchestrationType
-from perdure.orchestration import consensus_building, dynamic_routing, reflection, sequential, solo, swarm
+from perdure.orchestration import (
+    consensus_building,
+    dynamic_routing,
+    hierarchical,
+    parallel,
+    reflection,
+    sequential,
+    solo,
+    swarm,
+)
 from perdure.orchestration.steps import Answer, Steps
 
 Strategy = Callable[[Agentflow, Steps], Awaitable[Answer]]
@@ -12,6 +21,8 @@ Strategy = Callable[[Agentflow, Steps], Awaitable[Answer]]
 STRATEGIES: Mapping[OrchestrationType, Strategy] = MappingProxyType(
     {
         OrchestrationType.SEQUENTIAL: sequential.run,
+        OrchestrationType.PARALLEL: parallel.run,
+        OrchestrationType.HIERARCHICAL: hierarchical.run,
         OrchestrationType.CONSENSUS_BUILDING: consensus_building.run,
         OrchestrationType.REFLECTION: reflection.run,
         OrchestrationType.DYNAMIC_ROUTING: dynamic_routing.run,

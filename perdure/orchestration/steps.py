@@ -40,7 +40,8 @@ class Answer(BaseModel):
     agent_id: str
     label: str
     text: str
-    ref: StepRef
+    ref: StepRef | None = None
+    """None where the words are no step's own: put together from others, or told by the strategy itself."""
     data: JsonValue = None
     """The answer as an object, where the agent has an `output_schema`."""
     handoff: Handoff | None = None
@@ -48,6 +49,11 @@ class Answer(BaseModel):
 
 class Steps(Protocol):
     """What a strategy can have done for it. Calls may be made at the same time, by `at_once`."""
+
+    @property
+    def task(self) -> str:
+        """The run's task in words."""
+        ...
 
     async def ask(
         self,

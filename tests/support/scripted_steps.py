@@ -51,6 +51,7 @@ class ScriptedSteps:
     asked: list[Asked] = field(default_factory=list[Asked])
     decided: list[Decided] = field(default_factory=list[Decided])
     notes: list[Note] = field(default_factory=list[Note])
+    task: str = "The task."
 
     def __post_init__(self) -> None:
         self._left = {name: deque(scripted) for name, scripted in self.answers.items()}

@@ -66,6 +66,8 @@ async def test_a_team_without_agents_lets_its_supervisor_answer_alone() -> None:
 def test_only_types_with_code_of_their_own_can_run() -> None:
     assert set(STRATEGIES) == {
         OrchestrationType.SEQUENTIAL,
+        OrchestrationType.PARALLEL,
+        OrchestrationType.HIERARCHICAL,
         OrchestrationType.CONSENSUS_BUILDING,
         OrchestrationType.REFLECTION,
         OrchestrationType.DYNAMIC_ROUTING,

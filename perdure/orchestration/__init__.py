@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from perdure.domain.flows import Agentflow, OrchestrationType
 from perdure.orchestration import (
+    adaptive,
     consensus_building,
     dynamic_routing,
     hierarchical,
@@ -23,6 +24,7 @@ STRATEGIES: Mapping[OrchestrationType, Strategy] = MappingProxyType(
         OrchestrationType.SEQUENTIAL: sequential.run,
         OrchestrationType.PARALLEL: parallel.run,
         OrchestrationType.HIERARCHICAL: hierarchical.run,
+        OrchestrationType.ADAPTIVE: adaptive.run,
         OrchestrationType.CONSENSUS_BUILDING: consensus_building.run,
         OrchestrationType.REFLECTION: reflection.run,
         OrchestrationType.DYNAMIC_ROUTING: dynamic_routing.run,

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from perdure.domain.flows import Agentflow
 from perdure.domain.notes import Ballot, VotesCounted
 from perdure.domain.teams import Agent
-from perdure.orchestration.judging import Choice, limited, names_of, ranked
+from perdure.orchestration.forms import Sheet, limited
+from perdure.orchestration.roster import names_of, ranked
 from perdure.orchestration.steps import Answer, StepFailedError, Steps, UndecidedError, at_once
 
 CRITIQUE = (
@@ -19,8 +20,10 @@ VOTE = "Vote for the best of the answers above, and say why."
 ABSTENTION = "abstention"
 
 
-class Vote(Choice):
+class Vote(Sheet):
     """A vote for one of the answers."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     reason: str = Field(description="Why this answer is the best, in one sentence.")
     answer: str = Field(description="The label of the best answer, such as `Answer 1`.")

@@ -5,14 +5,16 @@ from pydantic import Field
 from perdure.domain.flows import Agentflow
 from perdure.domain.notes import DecisionMade
 from perdure.domain.teams import Agent
-from perdure.orchestration.judging import Choice, find, judge, limited, member, names_of, roster, stranger
+from perdure.orchestration.forms import Sheet, limited
+from perdure.orchestration.roster import find, listing, member, names_of, stranger
 from perdure.orchestration.steps import Answer, StepFailedError, Steps, UndecidedError
+from perdure.orchestration.supervisor import acting
 
 INSTRUCTIONS = "You choose which one agent of the team does a task. You do not do the task yourself."
 QUESTION = "Choose the one agent that suits the task above best.\n\nThe agents:\n{roster}"
 
 
-class Route(Choice):
+class Route(Sheet):
     """Which agent does the task."""
 
     reason: str = Field(description="Why this agent, in one sentence.")
@@ -27,14 +29,14 @@ async def run(flow: Agentflow, steps: Steps) -> Answer:
 
 
 async def _route(flow: Agentflow, steps: Steps) -> tuple[Agent, DecisionMade]:
-    supervisor = judge(flow, INSTRUCTIONS)
+    supervisor = acting(flow, INSTRUCTIONS)
     if len(flow.agents) == 1:
         [only] = flow.agents
         return only, _note(flow, only, by="dynamic_routing", reason="It is the only agent of the team.")
     try:
         route = await steps.decide(
             supervisor,
-            QUESTION.format(roster=roster(flow.agents)),
+            QUESTION.format(roster=listing(flow.agents)),
             limited(Route, {"agent": list(names_of(flow.agents).values())}),
             check=lambda form: stranger(form.agent, flow.agents),
         )

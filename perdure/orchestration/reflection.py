@@ -8,8 +8,9 @@ from pydantic import Field
 from perdure.domain.flows import Agentflow
 from perdure.domain.notes import DecisionMade
 from perdure.domain.teams import Agent, in_sequence
-from perdure.orchestration.judging import Choice, judge
+from perdure.orchestration.forms import Sheet
 from perdure.orchestration.steps import Answer, Steps, UndecidedError
+from perdure.orchestration.supervisor import acting
 
 CRITIC_WORDS = frozenset({"critic", "critique"})
 INSTRUCTIONS = "You are the critic of the team's drafts. You do not write yourself."
@@ -20,7 +21,7 @@ QUESTION = (
 REVISION = "A critic has read your draft. What has to change:\n\n{changes}\n\nWrite the whole answer anew, changed so."
 
 
-class Verdict(Choice):
+class Verdict(Sheet):
     """Whether a draft passes."""
 
     changes: str = Field(description="What has to change, briefly. Empty if the draft passes.")
@@ -35,7 +36,7 @@ def pair(flow: Agentflow) -> tuple[Agent, Agent]:
     """
     team = in_sequence(flow.agents)
     if len(team) == 1:
-        return team[0], judge(flow, INSTRUCTIONS)
+        return team[0], acting(flow, INSTRUCTIONS)
     critic = next((agent for agent in team if _is_critic(agent)), team[1])
     return next(agent for agent in team if agent.id != critic.id), critic
 

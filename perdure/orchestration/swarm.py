@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from perdure.domain.flows import Agentflow
 from perdure.domain.notes import HandedOver
 from perdure.domain.teams import Agent, in_sequence
-from perdure.orchestration.judging import names_of
+from perdure.orchestration.roster import names_of
 from perdure.orchestration.steps import Answer, Steps
 
 GO_ON = "Go on with the task from there. Hand it over only if another agent suits what is left clearly better."

@@ -15,6 +15,7 @@ from perdure.executions import cancel_execution
 from perdure.temporal.client import TASK_QUEUE
 from tests.support.running import Lab, lab_runtime, lab_worker, new_lab
 from tests.support.scripted_model import Behaviour, ScriptedCall, ScriptedModel
+from tests.support.sizing import sizing
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -52,6 +53,18 @@ async def agentflow_cancelled(lab: Lab) -> str:
 async def agentflow_without_agents(lab: Lab) -> str:
     """The supervisor answers alone."""
     return str((await lab.run(await lab.agentflow(), message="Go.")).id)
+
+
+async def agentflow_adaptive(lab: Lab) -> str:
+    """At once is not enough, one after another is."""
+    await lab.model.script(
+        Behaviour(user="Size up", text=sizing("parallel")),
+        Behaviour(user="Judge the answer", text='{"reason": "Too short.", "sufficient": false}'),
+        Behaviour(user="Size up", text=sizing("sequential")),
+        Behaviour(user="Judge the answer", text='{"reason": "All there.", "sufficient": true}'),
+    )
+    flow = await lab.agentflow(orchestration_type="adaptive", agents=[{"name": "Ann"}, {"name": "Bob"}])
+    return str((await lab.run(flow, message="Go.")).id)
 
 
 async def agentflow_consensus(lab: Lab) -> str:
@@ -143,6 +156,7 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         agentflow_failed,
         agentflow_cancelled,
         agentflow_without_agents,
+        agentflow_adaptive,
         agentflow_consensus,
         agentflow_reflection,
         agentflow_routing,

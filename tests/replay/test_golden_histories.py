@@ -23,6 +23,7 @@ ENDINGS = {
     "agentflow_failed": ExecutionStatus.FAILED,
     "agentflow_cancelled": ExecutionStatus.CANCELLED,
     "agentflow_without_agents": ExecutionStatus.COMPLETED,
+    "agentflow_adaptive": ExecutionStatus.COMPLETED,
     "agentflow_consensus": ExecutionStatus.COMPLETED,
     "agentflow_reflection": ExecutionStatus.COMPLETED,
     "agentflow_routing": ExecutionStatus.COMPLETED,

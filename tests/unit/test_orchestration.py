@@ -68,6 +68,7 @@ def test_only_types_with_code_of_their_own_can_run() -> None:
         OrchestrationType.SEQUENTIAL,
         OrchestrationType.PARALLEL,
         OrchestrationType.HIERARCHICAL,
+        OrchestrationType.ADAPTIVE,
         OrchestrationType.CONSENSUS_BUILDING,
         OrchestrationType.REFLECTION,
         OrchestrationType.DYNAMIC_ROUTING,

@@ -3,6 +3,7 @@
 from pydantic import JsonValue
 
 from perdure.domain.executions import ExecutionStatus
+from perdure.executions import cancel_execution
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
 
@@ -70,3 +71,16 @@ async def test_an_invalid_vote_is_an_abstention(lab: Lab) -> None:
     assert isinstance(vote, dict)
     assert vote["counts"] == {"Ann": 1, "Bob": 0}
     assert len(await lab.model.requests()) == 2 * 2 + 3
+
+
+async def test_cancelling_stops_everybody_who_is_at_work(lab: Lab) -> None:
+    await lab.model.script(Behaviour(hang_after_tokens=1, times=None))
+    flow = await lab.agentflow(orchestration_type="consensus_building", agents=TEAM)
+    execution_id = await lab.start(flow, message="Go.")
+    await lab.model.wait_for_requests(2)
+    await cancel_execution(lab.runtime, execution_id, user_id=lab.user_id)
+    for index in (0, 1):
+        await lab.model.wait_for_disconnect(index)
+    execution = await lab.finish(execution_id)
+    assert execution.status is ExecutionStatus.CANCELLED
+    assert len(await lab.model.requests()) == 2

@@ -1,51 +1,13 @@
-"""Decisions for a team: the supervisor as judge, how the team is shown to it, what all forms have in common."""
+"""The team as models are told of it: what its agents are called, what each is for, whom a name means."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
-
-from perdure.domain.flows import Agentflow
 from perdure.domain.teams import Agent
-from perdure.orchestration import solo
 from perdure.orchestration.steps import StepFailedError
-
-AnyChoice = TypeVar("AnyChoice", bound="Choice")
 
 LINE_CHARACTERS = 300
 """What is shown of one agent: enough to choose by, short enough for small models."""
-
-
-class Choice(BaseModel):
-    """A form that a model fills in: flat, every field required, so that small models and strict schemas manage it."""
-
-    # Strict schemas forbid other fields; an answer of a model without them may bring some along.
-    model_config = ConfigDict(
-        frozen=True, coerce_numbers_to_str=True, json_schema_extra={"additionalProperties": False}
-    )
-
-
-def limited(form: type[AnyChoice], options: Mapping[str, Sequence[str]]) -> type[AnyChoice]:
-    """The form with these options for each of these fields in its schema, so that a model held to it takes no other.
-
-    Models that are not held to schemas answer what they like: `check` in `Steps.decide` is still needed.
-    """
-    fields: dict[str, Any] = {}
-    for name, allowed in options.items():
-        info = form.model_fields[name]
-        fields[name] = (
-            info.annotation,
-            Field(description=info.description, json_schema_extra={"enum": list[JsonValue](allowed)}),
-        )
-    return create_model(form.__name__, __base__=form, __doc__=form.__doc__, **fields)
-
-
-def judge(flow: Agentflow, instructions: str) -> Agent:
-    """The supervisor as one who decides, with these instructions."""
-    about = f" {flow.description}" if flow.description else ""
-    prompt = f"You are the supervisor of the team '{flow.name}'.{about} {instructions}"
-    return solo.supervisor(flow).model_copy(update={"system_prompt": prompt})
 
 
 def ranked(agents: Sequence[Agent]) -> list[Agent]:
@@ -59,7 +21,7 @@ def names_of(agents: Sequence[Agent]) -> dict[str, str]:
     return {agent.id: agent.name if held[agent.name] == 1 else f"{agent.name} ({agent.id})" for agent in agents}
 
 
-def roster(agents: Sequence[Agent]) -> str:
+def listing(agents: Sequence[Agent]) -> str:
     """The team as a list, a line an agent: what it is called, its role, what it does and can."""
     names = names_of(agents)
     return "\n".join(_line(names[agent.id], agent) for agent in agents)

@@ -61,6 +61,7 @@ class TeamSteps:
         agent: Agent,
         *,
         task: str | None = None,
+        question: str = "",
         after: Sequence[Answer] = (),
         may_hand_over_to: Sequence[Agent] = (),
     ) -> Answer:
@@ -70,6 +71,7 @@ class TeamSteps:
         brief = Brief(
             task=await self._reference(task),
             context=await self._context(after),
+            question=question,
             tools=tuple(parse_tools(agent.tools)),
             own_tools=_hand_over_tools(may_hand_over_to),
             output_schema=agent.output_schema,

@@ -60,11 +60,13 @@ class Steps(Protocol):
         agent: Agent,
         *,
         task: str | None = None,
+        question: str = "",
         after: Sequence[Answer] = (),
         may_hand_over_to: Sequence[Agent] = (),
     ) -> Answer:
         """Give an agent a task, by default the run's, and the answers that came before; return its own.
 
+        `question` is what is asked about both, where that is not to do the task.
         Where it may hand over, its answer's `handoff` says whether it did. Raises StepFailedError when it gives up.
         """
         ...

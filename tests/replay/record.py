@@ -18,6 +18,7 @@ from perdure.temporal.client import TASK_QUEUE
 from tests.support.deciding import new_user, owner_of, say, until
 from tests.support.running import Lab, lab_runtime, lab_worker, new_lab
 from tests.support.scripted_model import Behaviour, ScriptedCall, ScriptedModel
+from tests.support.sizing import sizing
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -83,6 +84,66 @@ async def agentflow_rejected_by_deadline(lab: Lab) -> str:
     return str((await lab.run(flow, message="Go.")).id)
 
 
+async def agentflow_adaptive(lab: Lab) -> str:
+    """At once is not enough, one after another is."""
+    await lab.model.script(
+        Behaviour(user="Size up", text=sizing("parallel")),
+        Behaviour(user="Judge the answer", text='{"reason": "Too short.", "sufficient": false}'),
+        Behaviour(user="Size up", text=sizing("sequential")),
+        Behaviour(user="Judge the answer", text='{"reason": "All there.", "sufficient": true}'),
+    )
+    flow = await lab.agentflow(orchestration_type="adaptive", agents=[{"name": "Ann"}, {"name": "Bob"}])
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_consensus(lab: Lab) -> str:
+    """Three agents answer, criticise and vote at once; one abstains."""
+    await lab.model.script(
+        Behaviour(user="Vote for", text='{"reason": "It is clear.", "answer": 2}', times=2),
+        Behaviour(user="Vote for|cannot be used", text="None of them.", times=2),
+    )
+    flow = await lab.agentflow(
+        orchestration_type="consensus_building",
+        agents=[{"name": "One"}, {"name": "Two"}, {"name": "Three"}],
+        orchestration_config={"max_rounds": 1},
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_reflection(lab: Lab) -> str:
+    """The second draft passes."""
+    await lab.model.script(
+        Behaviour(system="critic", text='{"changes": "Shorter.", "passes": false}'),
+        Behaviour(system="critic", text='{"changes": "", "passes": true}'),
+    )
+    flow = await lab.agentflow(
+        orchestration_type="reflection", agents=[{"name": "Writer"}, {"name": "Reader", "role": "critic"}]
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_routing(lab: Lab) -> str:
+    """The choice is valid at the second attempt."""
+    await lab.model.script(
+        Behaviour(system="supervisor", text='{"reason": "It fits.", "agent": "Nobody"}'),
+        Behaviour(system="supervisor", text='{"reason": "It fits.", "agent": "Two"}'),
+    )
+    flow = await lab.agentflow(orchestration_type="dynamic_routing", agents=[{"name": "One"}, {"name": "Two"}])
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_swarm(lab: Lab) -> str:
+    """The work goes from the first agent to the third and back."""
+    to_three = ScriptedCall(name="hand_over", arguments={"agent": "Three", "reason": "It knows."}, id="call-1")
+    to_one = ScriptedCall(name="hand_over", arguments={"agent": "One", "reason": "It began."}, id="call-2")
+    await lab.model.script(
+        Behaviour(system="One", text="I began.", tool_calls=(to_three,)),
+        Behaviour(system="Three", tool_calls=(to_one,)),
+    )
+    flow = await lab.agentflow(orchestration_type="swarm", agents=[{"name": "One"}, {"name": "Two"}, {"name": "Three"}])
+    return str((await lab.run(flow, message="Go.")).id)
+
+
 async def chatflow_completed(lab: Lab) -> str:
     """A second turn."""
     flow = await lab.chatflow()
@@ -126,6 +187,11 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         agentflow_without_agents,
         agentflow_approved,
         agentflow_rejected_by_deadline,
+        agentflow_adaptive,
+        agentflow_consensus,
+        agentflow_reflection,
+        agentflow_routing,
+        agentflow_swarm,
         chatflow_completed,
         chatflow_failed,
         chatflow_cancelled,

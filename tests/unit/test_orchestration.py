@@ -48,6 +48,11 @@ def test_only_types_with_code_of_their_own_can_run() -> None:
         OrchestrationType.SEQUENTIAL,
         OrchestrationType.PARALLEL,
         OrchestrationType.HIERARCHICAL,
+        OrchestrationType.ADAPTIVE,
+        OrchestrationType.CONSENSUS_BUILDING,
+        OrchestrationType.REFLECTION,
+        OrchestrationType.DYNAMIC_ROUTING,
+        OrchestrationType.SWARM,
     }
     assert MemoryType.BUFFER in __import__("perdure.memory", fromlist=["MEMORIES"]).MEMORIES
 

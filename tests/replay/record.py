@@ -22,6 +22,8 @@ from tests.support.sizing import sizing
 
 HISTORIES = Path(__file__).parent / "histories"
 
+SUPERVISOR: dict[str, JsonValue] = {"enabled": True, "llm_provider": "openai", "llm_model": "scripted"}
+
 
 async def agentflow_completed(lab: Lab) -> str:
     """Three agents; the second answers at its second attempt."""
@@ -144,6 +146,61 @@ async def agentflow_swarm(lab: Lab) -> str:
     return str((await lab.run(flow, message="Go.")).id)
 
 
+async def agentflow_parallel(lab: Lab) -> str:
+    """Two at once, a third when one of them is done, no more than two at a time, and the supervisor's answer."""
+    await lab.model.script(Behaviour(system="Two", text="two", delay_ms=800))
+    flow = await lab.agentflow(
+        orchestration_type="parallel",
+        orchestration_config={"max_parallel": 2},
+        supervisor_config=SUPERVISOR,
+        agents=[{"name": "One"}, {"name": "Two"}, {"name": "Three", "dependencies": ["One"]}, {"name": "Four"}],
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_parallel_left_out(lab: Lab) -> str:
+    """One of three gives up, is asked once more by the supervisor's wish, gives up again and is left out."""
+    await lab.model.script(
+        Behaviour(system="You are One", status=400, body={"error": {"message": "no"}}, times=2),
+        Behaviour(system="supervisor", text='{"reason": "Once more.", "choice": "retry"}'),
+        Behaviour(system="supervisor", text='{"reason": "Enough.", "choice": "go_on"}'),
+    )
+    flow = await lab.agentflow(
+        orchestration_type="parallel",
+        orchestration_config={"on_agent_failure": "ask_supervisor"},
+        agents=[{"name": "One"}, {"name": "Two"}, {"name": "Three", "dependencies": ["One"]}],
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_hierarchical(lab: Lab) -> str:
+    """Two delegations at once, one with a long task; one of them mended; the answer written after the decision."""
+    long_task = "long " * 1000
+    both = f'[{{"agent": "One", "task": "{long_task}"}}, {{"agent": "Two", "task": "Do that."}}]'
+    decisions = (
+        f'{{"action": "delegate", "assignments": {both}}}',
+        '{"action": "mend", "assignments": [{"agent": "One", "task": "Shorter."}]}',
+        "not a decision",
+        '{"action": "finish"}',
+    )
+    await lab.model.script(*(Behaviour(system="You decide", text=text) for text in decisions))
+    flow = await lab.agentflow(
+        orchestration_type="hierarchical", supervisor_config=SUPERVISOR, agents=[{"name": "One"}, {"name": "Two"}]
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_hierarchical_rule_based(lab: Lab) -> str:
+    """A rule chooses the agent, the supervisor makes the answer."""
+    config: dict[str, JsonValue] = {"decision_strategy": "rule_based", "rules": [{"when": ["go"], "agent": "Two"}]}
+    flow = await lab.agentflow(
+        orchestration_type="hierarchical",
+        supervisor_config={**SUPERVISOR, **config},
+        agents=[{"name": "One"}, {"name": "Two"}],
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
 async def chatflow_completed(lab: Lab) -> str:
     """A second turn."""
     flow = await lab.chatflow()
@@ -192,6 +249,10 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         agentflow_reflection,
         agentflow_routing,
         agentflow_swarm,
+        agentflow_parallel,
+        agentflow_parallel_left_out,
+        agentflow_hierarchical,
+        agentflow_hierarchical_rule_based,
         chatflow_completed,
         chatflow_failed,
         chatflow_cancelled,

@@ -52,7 +52,7 @@ def roster(agents: Iterable[Agent]) -> str:
     """The team as a model is told of it: one line an agent."""
     lines: list[str] = []
     for agent in agents:
-        what = " ".join(part.strip() for part in (agent.role, agent.description) if part)
+        what = " ".join(f"{part.strip().rstrip('.')}." for part in (agent.role, agent.description) if part)
         able = f" Good at: {', '.join(agent.capabilities)}." if agent.capabilities else ""
         lines.append(f"- {agent.name}: {what or 'no description.'}{able}")
     return "\n".join(lines)

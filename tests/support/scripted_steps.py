@@ -52,6 +52,10 @@ class ScriptedSteps:
     decided: list[Decided] = field(default_factory=list[Decided])
     notes: list[Note] = field(default_factory=list[Note])
     task: str = "The task."
+    slow: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many times as long as the others an agent takes."""
+    stopped: list[str] = field(default_factory=list[str])
+    """Who was stopped at work."""
 
     def __post_init__(self) -> None:
         self._left = {name: deque(scripted) for name, scripted in self.answers.items()}
@@ -73,9 +77,12 @@ class ScriptedSteps:
         self._at_work.append(agent.name)
         try:
             # Everybody who is asked at the same time is at work before the first answers.
-            for _ in range(5):
+            for _ in range(5 * self.slow.get(agent.name, 1)):
                 await asyncio.sleep(0)
             return self._answer(agent)
+        except asyncio.CancelledError:
+            self.stopped.append(agent.name)
+            raise
         finally:
             self._at_work.remove(agent.name)
 

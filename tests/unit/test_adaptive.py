@@ -19,7 +19,7 @@ NO_CHOICE = UndecidedError("no JSON")
 
 
 def adaptive(*agents: Agent, **supervisor: object) -> Agentflow:
-    return team(OrchestrationType.ADAPTIVE, *agents, supervisor_config=supervisor)
+    return team(*agents, orchestration_type=OrchestrationType.ADAPTIVE, supervisor_config=supervisor)
 
 
 def sized(pattern: str, agent: str = "Ann") -> dict[str, Any]:

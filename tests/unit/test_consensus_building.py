@@ -14,7 +14,11 @@ ANN, BOB, CYD = Agent(name="Ann"), Agent(name="Bob", dependencies=["Ann"]), Agen
 
 
 def consensus(*agents: Agent, max_rounds: int = 1) -> Agentflow:
-    return team(OrchestrationType.CONSENSUS_BUILDING, *agents, orchestration_config={"max_rounds": max_rounds})
+    return team(
+        *agents,
+        orchestration_type=OrchestrationType.CONSENSUS_BUILDING,
+        orchestration_config={"max_rounds": max_rounds},
+    )
 
 
 def votes(*numbers: int) -> list[dict[str, object]]:

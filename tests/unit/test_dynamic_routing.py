@@ -16,7 +16,9 @@ SALES = Agent(id="s", name="Sales")
 
 
 def routing(*agents: Agent, fallback: str | None = None) -> Agentflow:
-    return team(OrchestrationType.DYNAMIC_ROUTING, *agents, supervisor_config={"fallback_agent_id": fallback})
+    return team(
+        *agents, orchestration_type=OrchestrationType.DYNAMIC_ROUTING, supervisor_config={"fallback_agent_id": fallback}
+    )
 
 
 def route(agent: str) -> dict[str, str]:

@@ -1,11 +1,8 @@
 """Strategies as pure functions: who is asked, in what order, knowing what."""
 
-from datetime import UTC, datetime
-from uuid import UUID
-
 import pytest
 
-from perdure.domain.flows import Agentflow, MemoryType, OrchestrationType
+from perdure.domain.flows import MemoryType, OrchestrationType
 from perdure.domain.generation import ModelRef
 from perdure.domain.teams import Agent
 from perdure.orchestration import STRATEGIES, work
@@ -13,24 +10,7 @@ from perdure.orchestration.models import NoModelError, model_of_agent
 from perdure.orchestration.prompts import system_prompt, task_of, with_context
 from perdure.orchestration.steps import StepFailedError
 from tests.support.scripted_steps import ScriptedSteps, gives_up
-
-ID = UUID(int=1)
-NOW = datetime(2026, 11, 22, tzinfo=UTC)
-
-
-def team(*agents: Agent, **fields: object) -> Agentflow:
-    return Agentflow.model_validate(
-        {
-            "id": ID,
-            "user_id": 1,
-            "version": 1,
-            "created_at": NOW,
-            "updated_at": NOW,
-            "name": "Team",
-            "agents": list(agents),
-            **fields,
-        }
-    )
+from tests.support.teams import team
 
 
 async def test_sequential_asks_dependencies_first_then_by_priority_and_shows_what_came_before() -> None:

@@ -43,7 +43,7 @@ from perdure.domain.runs import GenerateInput, GenerateResult, RunInput, RunResu
 from perdure.domain.teams import Agent
 from perdure.record.fold import fold
 from perdure.record.mapping import Recorded, to_events
-from tests.unit.test_orchestration import ID, NOW, team
+from tests.support.teams import ID, NOW, team
 
 MODEL = ModelRef(provider="openai", name="gpt-4o-mini")
 FLOW = team(Agent(id="a", name="Ann"), Agent(id="b", name="Bob"))

@@ -16,7 +16,9 @@ PASSES = {"changes": "", "passes": True}
 
 
 def reflection(*agents: Agent, max_rounds: int = 3) -> Agentflow:
-    return team(OrchestrationType.REFLECTION, *agents, orchestration_config={"max_rounds": max_rounds})
+    return team(
+        *agents, orchestration_type=OrchestrationType.REFLECTION, orchestration_config={"max_rounds": max_rounds}
+    )
 
 
 def objects(changes: str) -> dict[str, object]:

@@ -13,7 +13,9 @@ TO_BOB, TO_CYD, TO_ANN = (Handoff(to=to, reason=f"{to} knows better.") for to in
 
 
 def swarm(*agents: Agent, max_handoffs: int = 10) -> Agentflow:
-    return team(OrchestrationType.SWARM, *agents, orchestration_config={"max_handoffs": max_handoffs})
+    return team(
+        *agents, orchestration_type=OrchestrationType.SWARM, orchestration_config={"max_handoffs": max_handoffs}
+    )
 
 
 async def test_who_does_not_hand_over_has_the_answer_and_nobody_else_is_asked() -> None:

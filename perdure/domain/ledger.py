@@ -111,7 +111,7 @@ class Ledger:
     def retried(self, step_id: str, attempt: int, error: str | None) -> None:
         """Note that a running step is at its `attempt`-th try, and what the last one died of.
 
-        A step that this ledger does not know yet is passed over: what says so may be younger than what it was read from.
+        A step that this ledger does not know yet is passed over: who tells may have looked later.
         """
         node = self._nodes.get(step_id)
         if node is None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from perdure.domain.flows import Agentflow, OrchestrationType
+from perdure.domain.flows import Agentflow
 from perdure.domain.teams import Agent
 
 ID = UUID(int=1)
@@ -24,8 +24,3 @@ def team(*agents: Agent, **fields: object) -> Agentflow:
             **fields,
         }
     )
-
-
-def team_of(orchestration_type: OrchestrationType, *agents: Agent, **fields: object) -> Agentflow:
-    """An agentflow of these agents that work together in this way."""
-    return team(*agents, orchestration_type=orchestration_type, **fields)

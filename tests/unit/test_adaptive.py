@@ -10,7 +10,7 @@ from perdure.domain.teams import Agent
 from perdure.orchestration import work
 from perdure.orchestration.steps import StepFailedError, UndecidedError
 from tests.support.scripted_steps import ScriptedSteps, gives_up
-from tests.support.teams import team_of
+from tests.support.teams import team
 
 ANN, BOB = Agent(id="a", name="Ann", role="scout"), Agent(id="b", name="Bob", capabilities=["maths"])
 ENOUGH = {"reason": "All is there.", "sufficient": True}
@@ -19,7 +19,7 @@ NO_CHOICE = UndecidedError("no JSON")
 
 
 def adaptive(*agents: Agent, **supervisor: object) -> Agentflow:
-    return team_of(OrchestrationType.ADAPTIVE, *agents, supervisor_config=supervisor)
+    return team(*agents, orchestration_type=OrchestrationType.ADAPTIVE, supervisor_config=supervisor)
 
 
 def sized(pattern: str, agent: str = "Ann") -> dict[str, Any]:

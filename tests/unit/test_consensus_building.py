@@ -8,13 +8,17 @@ from perdure.domain.teams import Agent
 from perdure.orchestration import work
 from perdure.orchestration.steps import StepFailedError, UndecidedError
 from tests.support.scripted_steps import ScriptedSteps, gives_up
-from tests.support.teams import team_of
+from tests.support.teams import team
 
 ANN, BOB, CYD = Agent(name="Ann"), Agent(name="Bob", dependencies=["Ann"]), Agent(name="Cyd")
 
 
 def consensus(*agents: Agent, max_rounds: int = 1) -> Agentflow:
-    return team_of(OrchestrationType.CONSENSUS_BUILDING, *agents, orchestration_config={"max_rounds": max_rounds})
+    return team(
+        *agents,
+        orchestration_type=OrchestrationType.CONSENSUS_BUILDING,
+        orchestration_config={"max_rounds": max_rounds},
+    )
 
 
 def votes(*numbers: int) -> list[dict[str, object]]:

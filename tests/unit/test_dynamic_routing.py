@@ -8,7 +8,7 @@ from perdure.domain.teams import Agent
 from perdure.orchestration import work
 from perdure.orchestration.steps import StepFailedError
 from tests.support.scripted_steps import ScriptedSteps, gives_up
-from tests.support.teams import team_of
+from tests.support.teams import team
 
 BILLING = Agent(id="b", name="Billing", role="clerk", description="Knows invoices.", capabilities=["invoices"])
 TECH = Agent(id="t", name="Tech", dependencies=["Billing"])
@@ -16,7 +16,9 @@ SALES = Agent(id="s", name="Sales")
 
 
 def routing(*agents: Agent, fallback: str | None = None) -> Agentflow:
-    return team_of(OrchestrationType.DYNAMIC_ROUTING, *agents, supervisor_config={"fallback_agent_id": fallback})
+    return team(
+        *agents, orchestration_type=OrchestrationType.DYNAMIC_ROUTING, supervisor_config={"fallback_agent_id": fallback}
+    )
 
 
 def route(agent: str) -> dict[str, str]:

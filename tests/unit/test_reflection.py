@@ -9,14 +9,16 @@ from perdure.orchestration import work
 from perdure.orchestration.reflection import pair
 from perdure.orchestration.steps import StepFailedError, UndecidedError
 from tests.support.scripted_steps import ScriptedSteps, gives_up
-from tests.support.teams import team_of
+from tests.support.teams import team
 
 WRITER, READER, THIRD = Agent(name="Writer"), Agent(name="Reader"), Agent(name="Third")
 PASSES = {"changes": "", "passes": True}
 
 
 def reflection(*agents: Agent, max_rounds: int = 3) -> Agentflow:
-    return team_of(OrchestrationType.REFLECTION, *agents, orchestration_config={"max_rounds": max_rounds})
+    return team(
+        *agents, orchestration_type=OrchestrationType.REFLECTION, orchestration_config={"max_rounds": max_rounds}
+    )
 
 
 def objects(changes: str) -> dict[str, object]:

@@ -6,14 +6,16 @@ from perdure.domain.teams import Agent
 from perdure.orchestration import work
 from perdure.orchestration.steps import Handoff
 from tests.support.scripted_steps import ScriptedSteps
-from tests.support.teams import team_of
+from tests.support.teams import team
 
 ANN, BOB, CYD = Agent(id="a", name="Ann"), Agent(id="b", name="Bob"), Agent(id="c", name="Cyd")
 TO_BOB, TO_CYD, TO_ANN = (Handoff(to=to, reason=f"{to} knows better.") for to in "bca")
 
 
 def swarm(*agents: Agent, max_handoffs: int = 10) -> Agentflow:
-    return team_of(OrchestrationType.SWARM, *agents, orchestration_config={"max_handoffs": max_handoffs})
+    return team(
+        *agents, orchestration_type=OrchestrationType.SWARM, orchestration_config={"max_handoffs": max_handoffs}
+    )
 
 
 async def test_who_does_not_hand_over_has_the_answer_and_nobody_else_is_asked() -> None:

@@ -93,20 +93,21 @@ class Approvals:
 
     async def _decided(self, case: Case) -> None:
         deadline, title = case.request.deadline, case.request.title
+        noted = 0
         while case.is_open:
             left = None if deadline is None else deadline - workflow.now()
             if left is not None and left <= timedelta(0):
                 case.expire(workflow.now())
                 return
-            counted = case.counted
             try:
                 await workflow.wait_condition(
-                    lambda counted=counted: case.counted > counted, timeout=left, timeout_summary=f"deadline: {title}"
+                    lambda noted=noted: case.counted > noted, timeout=left, timeout_summary=f"deadline: {title}"
                 )
             except TimeoutError:
                 # A decision that came in the same moment and was enough has closed the case: it stands.
                 case.expire(workflow.now())
             if case.is_open:
+                noted = case.counted
                 await self._note(case.progress())
 
 

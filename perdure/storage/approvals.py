@@ -23,9 +23,7 @@ _STATUS = case(
     (and_(ApprovalRow.status == ApprovalStatus.PENDING.value, _IS_OVER), ApprovalStatus.CANCELLED.value),
     else_=ApprovalRow.status,
 )
-_KEPT = tuple(
-    getattr(ApprovalRow, name) for name in Approval.model_fields if name not in {"status", "flow_name", "flow_type"}
-)
+_KEPT = tuple(getattr(ApprovalRow, name) for name in Approval.model_fields if name not in {"status", "flow_name"})
 _SHOWN = (
     select(*_KEPT, _STATUS.label("status"), ExecutionRow.flow_name.label("flow_name"))
     .select_from(ApprovalRow)

@@ -71,6 +71,7 @@ async def test_strangers_are_told_that_there_is_no_such_execution(lab: Lab, alic
     assert (await bob.ok("GET", f"{API}/approvals"))["total"] == 0
     await alice.problem(404, "POST", path_of(execution_id, "writer/9-other"), json={"decision": "approve"})
     await alice.ok("POST", path_of(execution_id), json={"decision": "reject"})
+    await replace(lab, user_id=alice.user.id).finish(execution_id)
 
 
 async def test_named_approvers_decide_and_the_owner_may_only_look(
@@ -113,6 +114,8 @@ async def test_an_inbox_is_newest_first_and_in_pages(lab: Lab, alice: Caller, bo
     await bob.problem(422, "GET", f"{API}/approvals", params={"status": "maybe"})
     await bob.problem(409, "POST", path_of(UUID(ids[1])), json={"decision": "approve"})
     await bob.ok("POST", path_of(UUID(ids[2])), json={"decision": "reject"})
+    for ended in ids[0], ids[2]:
+        await replace(lab, user_id=alice.user.id).finish(UUID(ended))
 
 
 @pytest.mark.parametrize(

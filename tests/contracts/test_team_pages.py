@@ -1,4 +1,4 @@
-"""docs/teams-more.md: its examples are flows as they stand, one for each type it tells of."""
+"""docs/teams.md: its examples are flows as they stand, one for each type it tells of."""
 
 import re
 
@@ -6,7 +6,7 @@ from perdure.domain.flows import AgentflowCreate
 from perdure.orchestration import STRATEGIES
 from tests.support.product import CHECKOUT
 
-PAGE = (CHECKOUT / "docs" / "teams-more.md").read_text()
+PAGE = (CHECKOUT / "docs" / "teams.md").read_text()
 
 
 def test_every_type_has_a_section_and_an_example_that_can_be_kept_and_run() -> None:

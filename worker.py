@@ -10,6 +10,7 @@ from datetime import timedelta
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 
+from activities.documents import DocumentActivities
 from activities.edge import EdgeInterceptor
 from activities.generate import GenerateActivities
 from activities.housekeeping import HousekeepingActivities
@@ -69,12 +70,19 @@ def build_worker(
     """Build a worker over the runtime's client. Tests leave it unversioned and give it the checking runner."""
     generating = GenerateActivities(models, runtime.single, live)
     recording = RecordActivities(runtime.sessions, runtime.single)
+    documents = DocumentActivities(runtime.sessions, runtime.single, runtime.embeddings)
     housekeeping = HousekeepingActivities(runtime.client, runtime.sessions)
     return Worker(
         runtime.client,
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
-        activities=[generating.generate, recording.record_ending, recording.keep_text, housekeeping.reconcile],
+        activities=[
+            generating.generate,
+            recording.record_ending,
+            recording.keep_text,
+            housekeeping.reconcile,
+            *documents.all,
+        ],
         workflow_runner=runner or production_runner(),
         # What the SDK calls its debug mode: workflow code runs on this loop instead of in threads (decision 7).
         debug_mode=runner is None,

@@ -90,9 +90,14 @@ def replayer(converter: DataConverter) -> Replayer:
     return Replayer(workflows=WORKFLOWS, data_converter=converter, workflow_runner=checking_runner())
 
 
+def scripted_keys(model: ScriptedModel) -> ProviderKeys:
+    """Keys that lead to the scripted model."""
+    return ProviderKeys(openai_base_url=model.base_url, openai_api_key=SecretStr("sk-test"))
+
+
 @asynccontextmanager
-async def lab_runtime(folder: Path) -> AsyncGenerator[Runtime]:
-    """PostgreSQL and Temporal of their own in `folder`, migrated and prepared."""
+async def lab_runtime(folder: Path, model: ScriptedModel) -> AsyncGenerator[Runtime]:
+    """PostgreSQL and Temporal of their own in `folder`, migrated and prepared; embeddings by the scripted model."""
     settings = Settings.model_validate(
         {
             "data_dir": folder,
@@ -104,16 +109,17 @@ async def lab_runtime(folder: Path) -> AsyncGenerator[Runtime]:
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(settings, announce=lambda _line: None))
         await migrate.upgrade(services.endpoints.database_url)
-        yield await stack.enter_async_context(open_runtime(services.settings, services.endpoints))
+        yield await stack.enter_async_context(
+            open_runtime(services.settings, services.endpoints, keys=scripted_keys(model))
+        )
 
 
 @asynccontextmanager
 async def lab_worker(runtime: Runtime, model: ScriptedModel) -> AsyncGenerator[None]:
     """A worker in this process, its model calls answered by the scripted model."""
-    keys = ProviderKeys(openai_base_url=model.base_url, openai_api_key=SecretStr("sk-test"))
     async with (
         LiveWriter(runtime.endpoints.database_url) as live,
-        Models(keys) as models,
+        Models(scripted_keys(model)) as models,
         build_worker(runtime, models, live, None, runner=checking_runner()),
     ):
         yield
@@ -135,9 +141,9 @@ async def model() -> AsyncGenerator[ScriptedModel]:
 
 
 @pytest.fixture(scope="session")
-async def runtime(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Runtime]:
+async def runtime(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel) -> AsyncGenerator[Runtime]:
     """PostgreSQL and Temporal of the session."""
-    async with lab_runtime(tmp_path_factory.mktemp("lab")) as running:
+    async with lab_runtime(tmp_path_factory.mktemp("lab"), model) as running:
         yield running
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from tests.support.scripted_embeddings import EmbeddingDesk
 from tests.support.scripted_wire import BEHAVIOURS, Behaviour, ChatBody, last_content
 
 REQUESTS_KEPT = 20_000
@@ -45,6 +46,7 @@ class _Server:
         self._script: list[tuple[Behaviour, Iterator[int] | None]] = []
         self._requests: deque[_Open] = deque(maxlen=REQUESTS_KEPT)
         self._total = 0
+        self._embeddings = EmbeddingDesk()
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=64 * 1024 * 1024)
@@ -53,6 +55,7 @@ class _Server:
         app.router.add_post("/script", self.script)
         app.router.add_post("/reset", self.reset)
         app.router.add_get("/requests", self.requests)
+        self._embeddings.add_routes(app)
         return app
 
     async def models(self, _request: web.Request) -> web.Response:
@@ -67,6 +70,7 @@ class _Server:
     async def reset(self, _request: web.Request) -> web.Response:
         self._script.clear()
         self._requests.clear()
+        self._embeddings.reset()
         self._total = 0
         return web.json_response({})
 

@@ -8,7 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from api import docs, openapi, problems
 from api.auth import Authenticator
 from api.edge import Edge
-from api.routes import agents, approvals, auth, chat, events, executions, flows, health
+from api.routes import agents, approvals, auth, chat, events, executions, flows, health, knowledgebases
 from perdure.bootstrap import Runtime
 
 _DESCRIPTION = """
@@ -34,12 +34,13 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.authenticator = Authenticator(runtime.settings, runtime.single)
     app.state.login_desk = auth.LoginDesk()
-    for room in (health, auth, flows, agents, executions, approvals, chat, events, problems, docs):
+    for room in (health, auth, flows, agents, executions, approvals, chat, knowledgebases, events, problems, docs):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)
     # The last added is the outermost: answers of the edge get their CORS headers too.
-    app.add_middleware(Edge, max_body_bytes=runtime.settings.api.max_body_bytes)
+    limits = runtime.settings.api
+    app.add_middleware(Edge, max_body_bytes=limits.max_body_bytes, max_upload_bytes=limits.max_upload_bytes)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=runtime.settings.api.cors_origins,

@@ -50,6 +50,9 @@ class ApiSettings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     max_body_bytes: int = Field(default=10 * 1024 * 1024, gt=0, description="A larger request body is a 413.")
+    max_upload_bytes: int = Field(
+        default=50 * 1024 * 1024, gt=0, description="The same for the upload of a document to a knowledge base."
+    )
     cors_origins: _JsonList = Field(
         default=["http://localhost:3000", "http://localhost:5173"],
         description="Where browsers may call from: front ends that are served elsewhere.",

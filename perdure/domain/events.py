@@ -152,6 +152,7 @@ class StepCompleted(_Data):
     tool_calls: list[JsonValue] | None = Field(default=None, description="What a model asked for: id, name, arguments.")
     is_error: bool | None = Field(default=None, description="Of a tool: whether it says that it failed.")
     characters: int | None = Field(default=None, description="Of a tool: of its whole output; `text` may be cut.")
+    data: JsonValue = Field(default=None, description="Of a tool: facts about the call, such as the sources it found.")
     execution_id: str | None = Field(default=None, description="Of a flow called as a tool: its run.")
     finished_at: datetime = Field(description="By the worker's clock; Temporal learns of it a little later.")
 
@@ -180,6 +181,7 @@ class StepCompleted(_Data):
             text=result.text,
             is_error=result.is_error,
             characters=result.characters,
+            data=result.data,
             finished_at=result.completed_at,
         )
 

@@ -13,14 +13,19 @@ from uuid import UUID, uuid4
 
 from pydantic import JsonValue
 
+from perdure.domain.knowledge import Document, IngestionInput
 from perdure.executions import cancel_execution
 from perdure.temporal.client import TASK_QUEUE
+from perdure.temporal.ingesting import ingestion_id
 from tests.support.deciding import new_user, owner_of, say, until
+from tests.support.knowledge import Library
 from tests.support.running import Lab, lab_runtime, lab_worker, new_lab
+from tests.support.scripted_embeddings import EmbeddingBehaviour
 from tests.support.scripted_model import Behaviour, ScriptedCall, ScriptedModel
 from tests.support.sizing import sizing
 
 HISTORIES = Path(__file__).parent / "histories"
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 SUPERVISOR: dict[str, JsonValue] = {"enabled": True, "llm_provider": "openai", "llm_model": "scripted"}
 
@@ -220,11 +225,43 @@ async def chatflow_cancelled(lab: Lab) -> str:
     return await _cancelled(lab, await lab.start(await lab.chatflow(), message="Hi"))
 
 
+async def ingestion_completed(lab: Lab) -> str:
+    """Three batches; the second is embedded at the second attempt."""
+    await lab.model.script_embeddings(EmbeddingBehaviour(after=1, status=503))
+    library = Library(lab)
+    base = await library.scripted(chunk_size=50, chunk_overlap=0)
+    text = "\n\n".join(f"word{number} " * 20 for number in range(300))
+    return await _ingested(library, await library.upload(base, "long.txt", text))
+
+
+async def ingestion_failed(lab: Lab) -> str:
+    """A file that cannot be read."""
+    library = Library(lab)
+    return await _ingested(library, await library.upload(await library.make(), "broken.pdf", "%PDF-1.7 nothing"))
+
+
+async def ingestion_of_a_deleted_document(lab: Lab) -> str:
+    """Deleted while its second batch is embedded."""
+    await lab.model.script_embeddings(EmbeddingBehaviour(after=1, status=503))
+    library = Library(lab)
+    base = await library.scripted(chunk_size=50, chunk_overlap=0)
+    text = "\n\n".join(f"word{number} " * 20 for number in range(300))
+    document = await library.upload(base, "long.txt", text)
+    await lab.model.wait_for_embedding_calls(2)
+    await library.delete(document)
+    return await _ingested(library, document)
+
+
 async def reconcile(lab: Lab) -> str:
     """One pass of housekeeping."""
     workflow_id = f"reconcile-{uuid4()}"
     await lab.runtime.client.execute_workflow("Reconcile", id=workflow_id, task_queue=TASK_QUEUE)
     return workflow_id
+
+
+async def _ingested(library: Library, document: Document) -> str:
+    await library.ended(document)
+    return ingestion_id(IngestionInput(knowledgebase_id=document.knowledgebase_id, document_id=document.id))
 
 
 async def _cancelled(lab: Lab, execution_id: UUID) -> str:
@@ -256,6 +293,9 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         chatflow_completed,
         chatflow_failed,
         chatflow_cancelled,
+        ingestion_completed,
+        ingestion_failed,
+        ingestion_of_a_deleted_document,
         reconcile,
     )
 }
@@ -266,15 +306,17 @@ async def record(names: list[str]) -> None:
     HISTORIES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         async with (
-            lab_runtime(Path(folder)) as runtime,
             ScriptedModel() as model,
+            lab_runtime(Path(folder), model) as runtime,
             lab_worker(runtime, model),
         ):
             for name in names:
                 lab = await new_lab(runtime, model)
                 workflow_id = await SCENARIOS[name](lab)
                 history = await runtime.client.get_workflow_handle(workflow_id).fetch_history()
-                (HISTORIES / f"{name}.json").write_text(history.to_json() + "\n")
+                # Stack traces name the files of whoever records.
+                text = history.to_json().replace(f"{CHECKOUT}/", "")
+                (HISTORIES / f"{name}.json").write_text(f"{text}\n")
                 print(f"{name}: {len(history.events)} events")  # noqa: T201 - a script
 
 

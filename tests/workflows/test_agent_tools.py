@@ -9,6 +9,7 @@ from perdure.domain.executions import ExecutionStatus, NodeStatus
 from perdure.storage.transcripts import read_whole
 from perdure.temporal.history import read_run
 from tests.support.http_site import Site, serving
+from tests.support.knowledge import Library
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour, ScriptedCall
 
@@ -115,3 +116,19 @@ async def test_python_runs_in_the_sandbox(lab: Lab) -> None:
     )
     assert execution.output_data is not None
     assert execution.output_data["response"] == "It is 285."
+
+
+async def test_an_agent_searches_knowledge_bases_and_the_run_says_what_it_saw(lab: Lab) -> None:
+    library = Library(lab)
+    base = await library.make()
+    document = await library.add(base, "ships.md", "Ships float because they displace water.")
+    search = ScriptedCall(name="knowledge_search", arguments={"query": "Why do ships float?"})
+    await lab.model.script(Behaviour(last="float", tool_calls=(search,)), Behaviour(tool="displace", text="Water."))
+    tool: JsonValue = {"type": "knowledge_search", "knowledgebase_ids": [str(base.id)]}
+    flow = await lab.agentflow(agents=[{"name": "Reader", "tools": [tool]}])
+    execution = await lab.run(flow, message="Why do ships float?")
+    assert execution.output_data is not None
+    assert execution.output_data["response"] == "Water."
+    (step,) = (node for node in execution.node_executions if node.node_type == "tool")
+    assert step.output_data is not None
+    assert str(document.id) in str(step.output_data["data"])

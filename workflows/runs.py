@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from perdure.domain.executions import ExecutionStatus
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import RunEnding, RunInput, RunResult, Turn
-    from perdure.orchestration.steps import StepFailedError
+    from perdure.orchestration.steps import StepFailedError, UndecidedError
     from workflows.steps import record_ending
 
 Output = dict[str, JsonValue]
@@ -27,7 +27,7 @@ async def to_the_end(run: RunInput, ledger: Ledger, plot: Plot) -> RunResult:
     """
     try:
         output, turn = await plot()
-    except StepFailedError as error:
+    except (StepFailedError, UndecidedError) as error:
         await _record(run, ledger, ExecutionStatus.FAILED, error_message=str(error))
         raise ApplicationError(str(error), type="StepFailed", non_retryable=True) from error
     except asyncio.CancelledError:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Literal
 
 import orjson
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from perdure.domain.flows import Agentflow
 from perdure.domain.notes import DecisionMade
@@ -14,13 +14,14 @@ from perdure.domain.teams import Agent
 from perdure.orchestration import supervisor
 from perdure.orchestration.failures import answer_or_none, left_out
 from perdure.orchestration.forms import Sheet
+from perdure.orchestration.roster import find, listing, names_of
 from perdure.orchestration.steps import Answer, StepFailedError, Steps, UndecidedError
 from perdure.orchestration.turns import in_turn
 
 ASSIGNMENTS_AT_ONCE = 50
 """What one decision may hand out; a model that wants more is going round in circles."""
 
-LABEL_CHARACTERS = 80
+LINE_CHARACTERS = 100
 
 
 class Assignment(Sheet):
@@ -37,10 +38,29 @@ class NextStep(Sheet):
     action: Literal["delegate", "mend", "finish"] = Field(
         description="delegate: give tasks. mend: have former answers improved. finish: the work is done."
     )
-    assignments: list[Assignment] = Field(
-        default_factory=list[Assignment], description="For delegate and mend; empty for finish."
-    )
+    assignments: tuple[Assignment, ...] = Field(default=(), description="For delegate and mend; empty for finish.")
     answer: str = Field(default="", description="For finish: the whole answer to the task; else empty.")
+
+
+def form_for(agents: Sequence[Agent]) -> type[NextStep]:
+    """The form whose schema lets a model name these agents alone, where its provider holds it to schemas.
+
+    What is read may still be an id, or a name in other letters' case.
+    """
+    names = list[JsonValue](names_of(agents).values())
+
+    class Named(Assignment):
+        __doc__ = Assignment.__doc__
+        agent: str = Field(description="The agent's name.", json_schema_extra={"enum": names})
+
+    class Step(NextStep):
+        __doc__ = NextStep.__doc__
+        # Frozen, which pyright cannot see in a model_config: nothing else can be put into it.
+        assignments: tuple[Named, ...] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+            default=(), description="For delegate and mend; empty for finish."
+        )
+
+    return Step
 
 
 Task = tuple[Agent, str]
@@ -59,21 +79,20 @@ class Piece:
         """The answer under its agent's name and task."""
         if self.answer is None:
             return left_out(self.agent)
-        task = " ".join(self.task.split())
-        cut = task if len(task) <= LABEL_CHARACTERS else f"{task[: LABEL_CHARACTERS - 1]}…"
-        return self.answer.model_copy(update={"label": f"{self.agent.name}: {cut}"})
+        return self.answer.model_copy(update={"label": f"{self.agent.name}: {_cut(self.task)}"})
 
 
 async def run(flow: Agentflow, steps: Steps) -> Answer:
     """Let the supervisor decide up to `max_iterations` times; then it answers with what there is."""
     at_most = flow.supervisor_config.max_iterations
+    form = form_for(flow.agents)
     pieces: list[Piece] = []
     for number in range(1, at_most + 1):
-        question = _question(flow, pieces, left=at_most - number)
+        question = _question(flow, steps.task, pieces, left=at_most - number)
         shown = [piece.shown() for piece in pieces]
         check = partial(_complaint, flow=flow, pieces=pieces)
         try:
-            step = await steps.decide(supervisor.judge(flow), question, NextStep, after=shown, check=check)
+            step = await steps.decide(supervisor.judge(flow), question, form, after=shown, check=check)
         except UndecidedError as error:
             return await _fall_back(flow, steps, shown, str(error))
         await steps.note(_decided(flow, step))
@@ -160,14 +179,14 @@ async def _fall_back(flow: Agentflow, steps: Steps, shown: Sequence[Answer], why
     return await steps.ask(agent, after=shown)
 
 
-def _question(flow: Agentflow, pieces: Sequence[Piece], *, left: int) -> str:
+def _question(flow: Agentflow, task: str, pieces: Sequence[Piece], *, left: int) -> str:
     mend = ["- mend: have an agent improve its last answer. Its task says what is wrong."] if pieces else []
-    name = orjson.dumps(flow.agents[0].name).decode()
-    assignment = f'{{"agent": {name}, "task": "what it shall do"}}'
+    # The smallest models copy the example word by word: what they copy must be a sensible assignment.
+    assignment = orjson.dumps({"agent": flow.agents[0].name, "task": _cut(task)}).decode()
     return "\n".join(
         [
             "You lead this team:",
-            supervisor.roster(flow.agents),
+            listing(flow.agents),
             "",
             "Decide what comes next. Choose one action:",
             "- delegate: give one or more agents a task each. They work at the same time.",
@@ -213,7 +232,7 @@ def _complaint(step: NextStep, *, flow: Agentflow, pieces: Sequence[Piece]) -> s
 
 
 def _objection(each: Assignment, action: str, agents: Sequence[Agent], pieces: Sequence[Piece]) -> str | None:
-    agent = supervisor.find(agents, each.agent)
+    agent = find(each.agent, agents)
     if agent is None:
         return f"There is no agent '{each.agent}'. The agents: {', '.join(other.name for other in agents)}."
     if not each.task.strip():
@@ -225,7 +244,7 @@ def _objection(each: Assignment, action: str, agents: Sequence[Agent], pieces: S
 
 def _tasks(flow: Agentflow, step: NextStep) -> list[Task]:
     """The assignments with the agents that they name."""
-    found = ((supervisor.find(flow.agents, each.agent), each.task) for each in step.assignments)
+    found = ((find(each.agent, flow.agents), each.task) for each in step.assignments)
     return [(agent, task) for agent, task in found if agent is not None]
 
 
@@ -233,6 +252,12 @@ def _given_up(agent: Agent, pieces: Sequence[Piece]) -> bool:
     """Whether the agent was asked and never answered."""
     answers = [piece.answer for piece in pieces if piece.agent.id == agent.id]
     return bool(answers) and not any(answers)
+
+
+def _cut(text: str) -> str:
+    """The text in one line that is not too long to be read in passing."""
+    line = " ".join(text.split())
+    return line if len(line) <= LINE_CHARACTERS else f"{line[: LINE_CHARACTERS - 1]}…"
 
 
 def _latest(agent: Agent, pieces: Sequence[Piece]) -> Piece | None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 from perdure.domain.teams import Agent
 from perdure.orchestration.steps import StepFailedError
@@ -35,11 +36,14 @@ def _line(name: str, agent: Agent) -> str:
 
 
 def find(reference: str, agents: Sequence[Agent]) -> Agent | None:
-    """The agent that is called so, or has this id; None where there is none. Case and space around do not count."""
-    wanted = reference.strip().casefold()
+    """The agent with this id, else the one that is called so, else in other letters' case; None where there is none."""
+    wanted = reference.strip()
     names = names_of(agents)
-    called = [agent for agent in agents if wanted in (agent.id.casefold(), names[agent.id].casefold())]
-    return called[0] if called else None
+    by_id = (agent for agent in agents if agent.id == wanted)
+    by_name = (agent for agent in agents if names[agent.id] == wanted)
+    folded = wanted.casefold()
+    by_any_case = (agent for agent in agents if folded in (agent.id.casefold(), names[agent.id].casefold()))
+    return next(chain(by_id, by_name, by_any_case), None)
 
 
 def stranger(reference: str, agents: Sequence[Agent]) -> str | None:

@@ -1,11 +1,12 @@
 """What a supervisor is, what it is told, and how it chooses where no model does: in turn, by priority, by rules."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from perdure.domain.flows import Agentflow
 from perdure.domain.teams import Agent, in_sequence
+from perdure.orchestration.roster import find
 from perdure.orchestration.steps import Answer, StepFailedError
 
 NAME = "Supervisor"
@@ -46,25 +47,6 @@ def writer(flow: Agentflow) -> Agent:
         "Keep what matters, leave out what is said twice, and where they disagree, say so. "
         "Give the answer itself and do not speak of the agents.",
     )
-
-
-def roster(agents: Iterable[Agent]) -> str:
-    """The team as a model is told of it: one line an agent."""
-    lines: list[str] = []
-    for agent in agents:
-        what = " ".join(f"{part.strip().rstrip('.')}." for part in (agent.role, agent.description) if part)
-        able = f" Good at: {', '.join(agent.capabilities)}." if agent.capabilities else ""
-        lines.append(f"- {agent.name}: {what or 'no description.'}{able}")
-    return "\n".join(lines)
-
-
-def find(agents: Sequence[Agent], reference: str) -> Agent | None:
-    """The agent of that id, else of that name, else of that name in other letters' case."""
-    wanted = reference.strip()
-    by_id = [agent for agent in agents if agent.id == wanted]
-    by_name = [agent for agent in agents if agent.name == wanted]
-    by_any_case = [agent for agent in agents if agent.name.casefold() == wanted.casefold()]
-    return next(iter((*by_id, *by_name, *by_any_case)), None)
 
 
 def naming(missing: Sequence[Agent], answer: Answer) -> Answer:
@@ -117,7 +99,7 @@ def by_rules(flow: Agentflow, task: str) -> Choice:
 
 
 def _named(flow: Agentflow, reference: str, setting: str) -> Agent:
-    agent = find(flow.agents, reference)
+    agent = find(reference, flow.agents)
     if agent is None:
         msg = f"'{reference}' in {setting} is no id or name of an agent of this flow: correct it."
         raise StepFailedError(msg)

@@ -89,11 +89,12 @@ async def keep_output(connection: AsyncConnection, kept: KeptOutput) -> None:
         "tool_call_id": kept.call_id,
         "tool_name": kept.tool_name,
     }
-    row = {**ref, "sequence": ANSWER, "role": "tool", "content": result.text, "result": facts}
-    await connection.execute(_APPEND, row)
+    # The whole goes first: an attempt that is killed in between leaves no answer that would be taken for all there is.
     if kept.whole.content != result.text:
         whole = {"sequence": WHOLE, "role": "tool", "content": kept.whole.content, "result": None}
         await connection.execute(_APPEND, {**ref, **whole})
+    row = {**ref, "sequence": ANSWER, "role": "tool", "content": result.text, "result": facts}
+    await connection.execute(_APPEND, row)
 
 
 async def kept_output(connection: AsyncConnection, ref: StepRef) -> CallToolResult | None:
@@ -107,14 +108,18 @@ async def kept_output(connection: AsyncConnection, ref: StepRef) -> CallToolResu
 
 async def read_whole(connection: AsyncConnection, execution_id: UUID, step_id: str) -> str | None:
     """The whole output or answer of a step, None where there is none. After a reset: the latest run's."""
+    step = (TranscriptRow.execution_id == execution_id, TranscriptRow.step_id == step_id)
+    latest = (
+        select(TranscriptRow.run_id)
+        .where(*step, TranscriptRow.sequence == ANSWER)
+        .order_by(TranscriptRow.created_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     return await connection.scalar(
         select(TranscriptRow.content)
-        .where(
-            TranscriptRow.execution_id == execution_id,
-            TranscriptRow.step_id == step_id,
-            TranscriptRow.sequence.in_((WHOLE, ANSWER)),
-        )
-        .order_by(TranscriptRow.created_at.desc(), TranscriptRow.sequence)
+        .where(*step, TranscriptRow.run_id == latest, TranscriptRow.sequence.in_((WHOLE, ANSWER)))
+        .order_by(TranscriptRow.sequence)
         .limit(1)
     )
 

@@ -125,9 +125,8 @@ async def test_a_flow_edited_during_its_run_is_run_as_it_was(product: Product, m
 @pytest.mark.parametrize(
     ("kind", "fields", "says"),
     [
-        ("agentflows", {"orchestration_type": "swarm"}, "swarm"),
         ("agentflows", {"is_active": False}, "deactivated"),
-        ("agentflows", {"agents": [{"name": "A", "tools": ["http_request"]}]}, "tools"),
+        ("agentflows", {"agents": [{"name": "A", "tools": ["telescope"]}]}, "telescope"),
         ("chatflows", {"name": "C", "memory_config": {"type": "vector"}}, "vector"),
     ],
 )

@@ -8,7 +8,7 @@ from perdure.domain.flows import Agentflow
 from perdure.domain.notes import AgentLeftOut, DecisionMade
 from perdure.domain.teams import Agent
 from perdure.orchestration import work
-from perdure.orchestration.delegation import NextStep
+from perdure.orchestration.delegation import form_for
 from perdure.orchestration.steps import StepFailedError, UndecidedError
 from tests.support.scripted_steps import ScriptedSteps, gives_up
 from tests.support.teams import team
@@ -235,11 +235,23 @@ async def test_in_turn_the_next_is_told_who_was_left_out_and_nobody_left_fails_t
 
 
 def test_the_form_suits_strict_structured_output() -> None:
-    schema = NextStep.model_json_schema()
+    form = form_for([WRITER, SCOUT, SCOUT])
+    schema = form.model_json_schema()
     assert schema["required"] == ["reason", "action", "assignments", "answer"]
     assert schema["additionalProperties"] is False
-    assert schema["$defs"]["Assignment"]["additionalProperties"] is False
+    assignment = schema["$defs"]["Named"]
+    assert assignment["required"] == ["agent", "task"]
+    assert assignment["additionalProperties"] is False
+    assert assignment["properties"]["agent"]["enum"] == ["Writer", "Scout"]
     assert "default" not in str(schema)
     assert "anyOf" not in str(schema)
-    read = NextStep.model_validate_json('{"action": "finish", "mood": "good"}')
-    assert (read.assignments, read.answer) == ([], "")
+    read = form.model_validate_json('{"action": "finish", "mood": "good"}')
+    assert (read.assignments, read.answer) == ((), "")
+
+
+async def test_the_example_in_the_question_is_an_assignment_that_could_be_copied() -> None:
+    steps = ScriptedSteps(decisions=[gives("finish", answer="Done.")], task='Say "hi".')
+    await work(hierarchical(), steps)
+    example = next(line for line in steps.decided[0].question.splitlines() if line.startswith("{"))
+    read = form_for([WRITER]).model_validate_json(example)
+    assert [(each.agent, each.task) for each in read.assignments] == [("Writer", 'Say "hi".')]

@@ -56,3 +56,13 @@ def test_the_roster_has_a_short_line_for_each_agent() -> None:
     assert len(lines) == 2
     assert len(lines[0]) == LINE_CHARACTERS + 1
     assert lines[1] == "- Bob"
+
+
+def test_an_agent_is_found_by_id_before_name_before_other_case() -> None:
+    agents = [Agent(id="B", name="A"), Agent(id="x", name="B"), Agent(id="y", name="b")]
+    assert [getattr(find(said, agents), "id", None) for said in ("B", "b", " a ", "c")] == [
+        "B",
+        "y",
+        "B",
+        None,
+    ]

@@ -141,11 +141,14 @@ def _csv(data: bytes) -> str:
         dialect: type[csv.Dialect] | str = csv.Sniffer().sniff(text[:10_000], delimiters=",;\t|")
     except csv.Error:
         dialect = "excel"
-    csv.field_size_limit(len(text) + 1)
+    # The limit is the whole process's: whoever else reads CSV there gets it back.
+    limit = csv.field_size_limit(len(text) + 1)
     try:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), dialect) if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise UnreadableError("This is no readable CSV: check its quotes and upload it again.") from error
+    finally:
+        csv.field_size_limit(limit)
     if len(rows) < 2:  # noqa: PLR2004 - names and at least one row
         return "\n".join(", ".join(row) for row in rows)
     names, *records = rows

@@ -235,7 +235,7 @@ async def test_in_turn_the_next_is_told_who_was_left_out_and_nobody_left_fails_t
 
 
 def test_the_form_suits_strict_structured_output() -> None:
-    form = form_for([WRITER, SCOUT, SCOUT])
+    form = form_for([WRITER, SCOUT])
     schema = form.model_json_schema()
     assert schema["required"] == ["reason", "action", "assignments", "answer"]
     assert schema["additionalProperties"] is False

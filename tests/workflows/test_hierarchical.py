@@ -51,7 +51,7 @@ async def test_it_delegates_at_once_has_work_mended_and_finishes(lab: Lab) -> No
     output = execution.output_data or {}
     assert (output["response"], output["agent"]) == ("The sea is deep.", "Supervisor")
     first, scout, critic, second, mended, third = await lab.model.requests()
-    assert "- Scout: finds facts. Good at: research." in first.last_user_message
+    assert "- Scout: finds facts – Can: research." in first.last_user_message
     assert {scout.last_user_message, critic.last_user_message} == {"Find facts of the sea.", "Say what is doubtful."}
     assert max(scout.arrived_at, critic.arrived_at) < min(scout.finished_at or 0, critic.finished_at or 0)
     assert "### Scout: Find facts of the sea.\nIt is deep." in second.last_user_message

@@ -8,7 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from api import docs, openapi, problems
 from api.auth import Authenticator
 from api.edge import Edge
-from api.routes import agents, auth, chat, events, executions, flows, health
+from api.routes import agents, auth, chat, chat_stream, events, executions, flows, health, openai
 from perdure.bootstrap import Runtime
 
 _DESCRIPTION = """
@@ -17,7 +17,7 @@ Agentflows and chatflows that run durably: every execution is a Temporal workflo
 Success is 200 with a body. Errors are `application/problem+json` (RFC 9457). Authorize with address and password, an
 API key, or what `perdure token` prints.
 """
-_EXPOSED_HEADERS = ("ETag", "Location", "Retry-After")
+_EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "X-Execution-Id", "X-Session-Id")
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -34,7 +34,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.authenticator = Authenticator(runtime.settings, runtime.single)
     app.state.login_desk = auth.LoginDesk()
-    for room in (health, auth, flows, agents, executions, chat, events, problems, docs):
+    for room in (health, auth, flows, agents, executions, chat, chat_stream, openai, events, problems, docs):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)

@@ -74,9 +74,7 @@ async def list_models(
     return ModelList(data=models, has_more=has_more)
 
 
-@router.get(
-    "/models/{model:path}", operation_id="getModel", responses=documented(UnauthenticatedError, ModelNotFoundError)
-)
+@router.get("/models/{model}", operation_id="getModel", responses=documented(UnauthenticatedError, ModelNotFoundError))
 async def get_model(model: str, caller: Caller, runtime: RuntimeDep) -> Model:
     """Read one flow as a model, by its id or its name."""
     flow_id = await _flow_id(runtime, caller, model)

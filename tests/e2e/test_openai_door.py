@@ -118,7 +118,7 @@ async def test_without_a_session_the_messages_sent_are_the_conversation(
         ],
     )
     (request,) = await model.requests()
-    assert [(message["role"], message.get("content")) for message in request.body.get("messages", [])] == [
+    assert [(message["role"], message.get("content")) for message in request.messages] == [
         ("system", "Be kind.\n\nBe brief."),
         ("user", "I am Ada."),
         ("assistant", "Hello Ada."),
@@ -149,7 +149,7 @@ async def test_a_session_remembers_by_itself(
     # What the client remembers is not what counts.
     assert await ask(said("I am Bob."), {"role": "assistant", "content": "Hi Bob."}, said("Who am I?")) == "Ada."
     last = (await model.requests())[-1]
-    assert [message.get("content") for message in last.body.get("messages", [])] == [
+    assert [message.get("content") for message in last.messages] == [
         "Be kind.",
         "I am Ada.",
         "Hello Ada.",
@@ -263,22 +263,22 @@ async def test_errors_are_openais(product: Product, model: ScriptedModel, client
     assert streamed.value.code == "run_failed"
 
 
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"n": 2}, "n"),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
-        ({"logprobs": True}, "logprobs"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
-        ({"messages": []}, "messages"),
-        ({"messages": [{"role": "nobody", "content": "x"}]}, "messages.0.role"),
-        ({"messages": [{"role": "assistant", "content": "x"}]}, "messages.0"),
-        ({"messages": [{"role": "user", "content": " "}]}, "messages.0"),
-        ({"messages": [{"role": "tool", "content": "x"}, {"role": "user", "content": "x"}]}, "messages.0"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "messages.0.content.0"),
-        ({"stream": "perhaps"}, "stream"),
-    ],
-)
+REFUSED: list[tuple[JsonObject, str]] = [
+    ({"n": 2}, "n"),
+    ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
+    ({"logprobs": True}, "logprobs"),
+    ({"response_format": {"type": "json_object"}}, "response_format"),
+    ({"messages": []}, "messages"),
+    ({"messages": [{"role": "nobody", "content": "x"}]}, "messages.0.role"),
+    ({"messages": [{"role": "assistant", "content": "x"}]}, "messages.0"),
+    ({"messages": [{"role": "user", "content": " "}]}, "messages.0"),
+    ({"messages": [{"role": "tool", "content": "x"}, {"role": "user", "content": "x"}]}, "messages.0"),
+    ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "messages.0.content.0"),
+    ({"stream": "perhaps"}, "stream"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param"), REFUSED)
 async def test_what_a_flow_cannot_do_is_refused(
     product: Product, model: ScriptedModel, fields: JsonObject, param: str
 ) -> None:

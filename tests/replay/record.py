@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from pydantic import JsonValue
+
 from perdure.executions import cancel_execution
 from perdure.temporal.client import TASK_QUEUE
 from tests.support.running import Lab, lab_runtime, lab_worker, new_lab
@@ -61,6 +63,12 @@ async def chatflow_completed(lab: Lab) -> str:
     return str((await lab.run(flow, message="Two", session_id="s")).id)
 
 
+async def chatflow_told(lab: Lab) -> str:
+    """A turn without a session: its caller keeps the conversation."""
+    told: JsonValue = [{"role": "user", "content": "One"}, {"role": "assistant", "content": "Two"}]
+    return str((await lab.run(await lab.chatflow(), message="Three", messages=told)).id)
+
+
 async def chatflow_failed(lab: Lab) -> str:
     """A knowledge base that does not exist."""
     flow = await lab.chatflow(rag_config={"enabled": True, "knowledgebase_ids": ["kb"]})
@@ -96,6 +104,7 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         agentflow_cancelled,
         agentflow_without_agents,
         chatflow_completed,
+        chatflow_told,
         chatflow_failed,
         chatflow_cancelled,
         reconcile,

@@ -24,6 +24,7 @@ ENDINGS = {
     "agentflow_cancelled": ExecutionStatus.CANCELLED,
     "agentflow_without_agents": ExecutionStatus.COMPLETED,
     "chatflow_completed": ExecutionStatus.COMPLETED,
+    "chatflow_told": ExecutionStatus.COMPLETED,
     "chatflow_failed": ExecutionStatus.FAILED,
     "chatflow_cancelled": ExecutionStatus.CANCELLED,
 }

@@ -1,6 +1,7 @@
 """A chat turn as server-sent events: its start, its words, its end, from wherever its reader stands."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -55,10 +56,11 @@ async def turn_events(runtime: Runtime, execution: Execution, place: Place) -> A
     words = Words()
     if not place.past(Phase.ANSWERED):
         try:
-            async for seen in follow(runtime, execution, place):
-                for shown in words.take(seen.frame):
-                    if not seen.repeated:
-                        yield _word(shown, seen.place)
+            async with aclosing(follow(runtime, execution, place)) as frames:
+                async for seen in frames:
+                    for shown in words.take(seen.frame):
+                        if not seen.repeated:
+                            yield _word(shown, seen.place)
         except TooSlowError:
             message = "You read more slowly than the model writes: connect again with the id of the last event."
             yield event(

@@ -1,6 +1,7 @@
 """A door for the tools people have: flows as the models of OpenAI's chat completions."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated
 from uuid import UUID
 
@@ -181,8 +182,9 @@ async def _chunks(
     yield unnamed(chunks.delta({"role": "assistant", "content": ""}))
     speech = Speech()
     try:
-        async for piece in _pieces(runtime, execution, step, speech):
-            yield unnamed(chunks.delta({"content": piece}))
+        async with aclosing(_pieces(runtime, execution, step, speech)) as pieces:
+            async for piece in pieces:
+                yield unnamed(chunks.delta({"content": piece}))
     except TooSlowError:
         failure = UnavailableError("You read more slowly than the model writes: the answer is in the execution.")
         yield unnamed(openai_errors.answer_of(failure).model_dump())
@@ -204,14 +206,15 @@ async def _chunks(
 async def _pieces(runtime: Runtime, execution: Execution, step: str | None, speech: Speech) -> AsyncGenerator[str]:
     """The words of the step whose answer is the run's, as they come."""
     words = Words()
-    async for seen in follow(runtime, execution, Place(execution.id)):
-        for shown in words.take(seen.frame):
-            if shown.node_id != step:
-                continue
-            if isinstance(shown, Reset):
-                speech.begin_anew()
-            elif piece := speech.add(shown.text):
-                yield piece
+    async with aclosing(follow(runtime, execution, Place(execution.id))) as frames:
+        async for seen in frames:
+            for shown in words.take(seen.frame):
+                if shown.node_id != step:
+                    continue
+                if isinstance(shown, Reset):
+                    speech.begin_anew()
+                elif piece := speech.add(shown.text):
+                    yield piece
 
 
 async def _flow(runtime: Runtime, caller: User, model: str) -> Agentflow | Chatflow:

@@ -1,5 +1,6 @@
 """The application: routes, errors, documentation and edge, put together round a runtime."""
 
+import asyncio
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -34,6 +35,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.authenticator = Authenticator(runtime.settings, runtime.single)
     app.state.login_desk = auth.LoginDesk()
+    app.state.stopping = asyncio.Event()
     for room in (health, auth, flows, agents, executions, chat, chat_stream, openai, events, problems, docs):
         app.include_router(room.router)
     problems.install(app)

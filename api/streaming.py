@@ -5,24 +5,28 @@ Every frame has an id that names the execution and the place, so that any API pr
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Self
+from functools import partial
+from typing import Self, TypeVar
 from uuid import UUID
 
 import orjson
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from perdure.bootstrap import Runtime
 from perdure.domain.errors import BadRequestError
 from perdure.domain.executions import Execution
 from perdure.executions import get_execution
 from perdure.live import LiveFrame
+from perdure.storage.outages import waiting_out
+
+Result = TypeVar("Result")
 
 HEARTBEAT_SECONDS = 15.0
 """Proxies cut connections on which nothing comes for long."""
@@ -38,22 +42,43 @@ _PLACES = re.compile(r"(-?[0-9a-f]{1,16}\.[0-9a-f]{1,16})(_-?[0-9a-f]{1,16}\.[0-
 
 
 class EventStream(StreamingResponse):
-    """An answer of server-sent events, kept alive by a comment every 15 s, closed with its frames."""
+    """An answer of server-sent events, kept alive by a comment every 15 s.
+
+    It ends with its frames, or when the API stops: its reader connects again, to another process or to the next one.
+    """
 
     media_type = "text/event-stream"
 
     def __init__(self, frames: AsyncGenerator[bytes], headers: Mapping[str, str] | None = None) -> None:
         super().__init__(frames, headers={**_HEADERS, **(headers or {})})
         self._frames = frames
+        self._stopping: asyncio.Event | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's entry
+        self._stopping = scope["app"].state.stopping
+        await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
         """Send what there is as it comes."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        sending = asyncio.create_task(self._send_frames(send), name="frames of an event stream")
         beating = asyncio.create_task(_beat(send), name="heartbeat of an event stream")
+        tasks: set[asyncio.Task[object]] = {sending, beating}
+        if self._stopping is not None:
+            tasks.add(asyncio.create_task(self._stopping.wait(), name="stop of an event stream"))
         try:
-            async with aclosing(self._frames):
-                await super().stream_response(send)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
         finally:
-            beating.cancel()
+            for task in tasks:
+                task.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_frames(self, send: Send) -> None:
+        async with aclosing(self._frames):
+            async for frame in self._frames:
+                await send({"type": "http.response.body", "body": frame, "more_body": True})
 
 
 async def _beat(send: Send) -> None:
@@ -145,12 +170,25 @@ async def follow(runtime: Runtime, execution: Execution, place: Place) -> AsyncG
     async with aclosing(rows):
         async for row in rows:
             if row is None:
-                if (await get_execution(runtime, execution.id, user_id=execution.user_id)).status.is_final:
+                if (await read_again(runtime, execution)).status.is_final:
                     return
                 continue
             repeated = row.seq <= had.get(row.writer, 0)
             had[row.writer] = max(row.seq, had.get(row.writer, 0))
             yield Seen(row.frame, Place(execution.id, Phase.WORDS, dict(had)), repeated)
+
+
+async def read_again(runtime: Runtime, execution: Execution) -> Execution:
+    """A run as it is by now, however long the database is away: the stream goes on as its reader stays."""
+    return await outlasting(partial(get_execution, runtime, execution.id, user_id=execution.user_id))
+
+
+async def outlasting(read: Callable[[], Awaitable[Result]]) -> Result:
+    """Read, again and again until the database is back."""
+    async for attempt in waiting_out():
+        with attempt:
+            return await read()
+    raise AssertionError  # pragma: no cover: the attempts never run out
 
 
 def event(name: str, data: BaseModel, place: Place | None = None, *, retry_ms: int | None = None) -> bytes:

@@ -2,17 +2,17 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from api.routes.chat import answer_of
-from api.streaming import RECONNECT_MS, Phase, Place, event, follow
+from api.streaming import RECONNECT_MS, Phase, Place, event, follow, outlasting, read_again
 from api.words import Reset, Words
 from perdure.bootstrap import Runtime
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.domain.runs import ASSISTANT
-from perdure.executions import get_execution
 from perdure.live import Token, TooSlowError
 
 
@@ -68,13 +68,13 @@ async def turn_events(runtime: Runtime, execution: Execution, place: Place) -> A
                 TurnFailed(code="too_slow", message=message, session_id=session_id, execution_id=execution.id),
             )
             return
-    execution = await get_execution(runtime, execution.id, user_id=execution.user_id)
+    execution = await read_again(runtime, execution)
     async for frame in _ending(runtime, execution, place, words):
         yield frame
 
 
 async def _ending(runtime: Runtime, execution: Execution, place: Place, words: Words) -> AsyncGenerator[bytes]:
-    answer = await answer_of(runtime, execution)
+    answer = await outlasting(partial(answer_of, runtime, execution))
     if answer.response is None:
         cancelled = execution.status is ExecutionStatus.CANCELLED
         failed = TurnFailed(

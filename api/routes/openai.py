@@ -25,7 +25,7 @@ from api.openai_wire import (
 )
 from api.routes.chat import TURN_SECONDS
 from api.routes.executions import IdempotencyKey
-from api.streaming import EventStream, Place, follow, unnamed
+from api.streaming import EventStream, Place, follow, read_again, unnamed
 from api.waiting import start_and_wait, wait_for
 from api.words import Reset, Speech, Words
 from perdure.bootstrap import Runtime
@@ -42,7 +42,7 @@ from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.domain.flow_lists import FlowQuery, Scope
 from perdure.domain.flows import Agentflow, Chatflow, FlowView
 from perdure.domain.users import User
-from perdure.executions import KeyedRequest, StartRequest, find_started, get_execution, start_execution
+from perdure.executions import KeyedRequest, StartRequest, find_started, start_execution
 from perdure.live import TooSlowError
 from perdure.orchestration import answering_step
 from perdure.storage.flow_lists import list_flows
@@ -189,7 +189,7 @@ async def _chunks(
         failure = UnavailableError("You read more slowly than the model writes: the answer is in the execution.")
         yield unnamed(openai_errors.answer_of(failure).model_dump())
         return
-    execution = await get_execution(runtime, execution.id, user_id=execution.user_id)
+    execution = await read_again(runtime, execution)
     failed = _failure(execution)
     if failed is not None:
         yield unnamed(openai_errors.answer_of(failed).model_dump())

@@ -1,6 +1,7 @@
 """Chat turns as server-sent events: word by word, taken up again, through crashes, from any API process."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -166,6 +167,21 @@ async def test_another_api_process_goes_on_where_the_first_was_killed(
     assert indexes(events) == list(range(10))
     assert shown(events) == WORDS
     assert events[-1].name == "end"
+
+
+async def test_a_stopping_api_ends_its_streams_at_once(product: Product, model: ScriptedModel, path: str) -> None:
+    await model.script(Behaviour(text="one two", hang_after_tokens=1))
+    port = free_port()
+    await product.start("api", name="api 2", environment={"PERDURE_API__PORT": str(port)})
+    async with stream(product, f"http://127.0.0.1:{port}{path}") as reader:
+        events = await reader.until("token")
+        began = time.monotonic()
+        assert await product.stop("api 2") == 0
+        assert time.monotonic() - began < 3
+        assert await reader.rest() == []
+    async with stream(product, path, last_event_id=events[-1].id) as reader:
+        await product.post(f"{API}/executions/{events[0].data['execution_id']}/cancel")
+        assert [event.name for event in await reader.rest()] == ["error"]
 
 
 async def test_once_the_live_rows_are_gone_the_answer_comes_in_one_piece(

@@ -10,6 +10,7 @@ from datetime import timedelta
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 
+from activities.documents import DocumentActivities
 from activities.edge import EdgeInterceptor
 from activities.generate import GenerateActivities
 from activities.housekeeping import HousekeepingActivities
@@ -17,6 +18,7 @@ from activities.records import RecordActivities
 from activities.subflows import SubflowActivities
 from activities.tools import ToolActivities
 from perdure.bootstrap import Runtime
+from perdure.knowledge_tool import knowledge_search
 from perdure.live import LiveWriter
 from perdure.llm import Models, ProviderKeys
 from perdure.temporal.client import TASK_QUEUE
@@ -51,7 +53,8 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, alone: bool = False) -> 
         models = await stack.enter_async_context(
             Models(ProviderKeys(), local_base_url=runtime.endpoints.local_model_url)
         )
-        serving = build_worker(runtime, models, Toolbox(), live, deployed)
+        toolbox = await stack.enter_async_context(Toolbox(settings.tools, search=knowledge_search(runtime)))
+        serving = build_worker(runtime, models, toolbox, live, deployed)
         await stack.enter_async_context(serving)
         if settings.worker.make_current:
             await make_current(runtime.client, deployed)
@@ -75,6 +78,7 @@ def build_worker(
     calling = ToolActivities(toolbox, runtime.single, live)
     subflows = SubflowActivities(runtime.sessions)
     recording = RecordActivities(runtime.sessions, runtime.single)
+    documents = DocumentActivities(runtime.sessions, runtime.single, runtime.embeddings)
     housekeeping = HousekeepingActivities(runtime.client, runtime.sessions)
     return Worker(
         runtime.client,
@@ -89,6 +93,7 @@ def build_worker(
             recording.keep_words,
             recording.note,
             housekeeping.reconcile,
+            *documents.all,
         ],
         workflow_runner=runner or production_runner(),
         # What the SDK calls its debug mode: workflow code runs on this loop instead of in threads (decision 7).

@@ -1,6 +1,7 @@
 """The model call of a step."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -10,16 +11,17 @@ from temporalio import activity
 from activities.attempts import Attempts, ref_of
 from activities.failures import too_slow
 from activities.heartbeat import heartbeating
-from perdure.domain.generation import Generation, GenerationRequest, PromptMessage, ToolCall
+from perdure.domain.generation import Generation, GenerationRequest, PromptMessage, ToolCall, ToolSpec
 from perdure.domain.runs import GenerateInput, GenerateResult, StepRef
 from perdure.domain.text import storable
+from perdure.domain.tools import BadToolError
 from perdure.live import LiveWriter, StepStarted, Token
 from perdure.llm import ModelCallError, Models
 from perdure.memory import buffer
 from perdure.orchestration.prompts import with_context
 from perdure.storage.chats import read_messages
 from perdure.storage.transcripts import Words, keep_answer, kept_answer, read_words
-from perdure.tools import Toolbox
+from perdure.tools import Toolbox, ToolCallError
 
 
 class GenerateActivities:
@@ -47,7 +49,8 @@ class GenerateActivities:
                     return found
             started_at = datetime.now(UTC)
             self._live.publish(step.execution_id, StepStarted(node_id=step.step_id, attempt=info.attempt))
-            request = await self._request(step)
+            specs = await self._specs(step, ref)
+            request = await self._request(step, specs)
             generation = await self._call(step, request, ref, info.attempt)
             result = _result(generation, ref, info.attempt, started_at)
             # The run's end is announced after this activity: its words must be on the channel by then.
@@ -66,10 +69,21 @@ class GenerateActivities:
         # Raised out here: the provider's error is no part of the chain that history keeps.
         raise await self._attempts.failed(ref, failure, name="ModelCallFailed", max_retries=step.max_retries)
 
-    async def _request(self, step: GenerateInput) -> GenerationRequest:
-        refs = [part.ref for part in step.context] + [each for each in step.earlier if isinstance(each, StepRef)]
-        if isinstance(step.task, StepRef):
-            refs.append(step.task)
+    async def _specs(self, step: GenerateInput, ref: StepRef) -> list[ToolSpec]:
+        """What the model is told of its tools: an MCP server may have to be asked, and may be away."""
+        if not step.tools:
+            return []
+        try:
+            return await self._toolbox.specs(step.tools)
+        except BadToolError as error:
+            failure = ToolCallError(f"{step.node_label}: {error}", retryable=False)
+        except ToolCallError as error:
+            failure = error
+        raise await self._attempts.failed(ref, failure, name="ToolsUnavailable", max_retries=step.max_retries)
+
+    async def _request(self, step: GenerateInput, specs: Sequence[ToolSpec]) -> GenerationRequest:
+        said = (*(part.ref for part in step.context), *step.earlier, step.task)
+        refs = [each for each in said if isinstance(each, StepRef)]
         words: dict[StepRef, Words] = {}
         history: list[PromptMessage] = []
         if refs or (step.conversation and step.conversation.upto):
@@ -77,11 +91,10 @@ class GenerateActivities:
             if step.conversation and step.max_messages:
                 shown = partial(read_messages, limit=step.max_messages)
                 history = await self._attempts.within_reach(shown, step.conversation)
-        task = words[step.task].content if isinstance(step.task, StepRef) else step.task
-        prompt = with_context(task, [(part.label, words[part.ref].content) for part in step.context], step.question)
+        context = [(part.label, _text(part.ref, words)) for part in step.context]
+        prompt = with_context(_text(step.task, words), context, step.question)
         remembered = buffer.recall(history, step.max_messages) if step.max_messages else []
         since = [_message(words[each]) if isinstance(each, StepRef) else _ours(each) for each in step.earlier]
-        specs = await self._toolbox.specs(step.tools) if step.tools else []
         return GenerationRequest(
             model=step.model,
             system_prompt=step.system_prompt,
@@ -107,6 +120,10 @@ class _Stream:
         token = Token(node_id=self._ref.step_id, attempt=self._attempt, index=self._next, text=text)
         self._live.publish(self._ref.execution_id, token)
         self._next += 1
+
+
+def _text(said: StepRef | str, words: Mapping[StepRef, Words]) -> str:
+    return words[said].content if isinstance(said, StepRef) else said
 
 
 def _ours(text: str) -> PromptMessage:

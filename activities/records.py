@@ -5,6 +5,7 @@ from temporalio import activity
 
 from perdure.domain.notes import AnyNote
 from perdure.domain.runs import KeepTextInput, KeepWordsInput, NoteInput, RunEnding
+from perdure.storage.approvals import concerns, keep_note
 from perdure.storage.engine import Sessions
 from perdure.storage.transcripts import keep_own_words, keep_text
 from perdure.temporal.settling import end_at_once, end_run
@@ -37,5 +38,11 @@ class RecordActivities:
 
     @activity.defn
     async def note(self, noted: NoteInput) -> AnyNote:
-        """Put down a note: as the result of a local activity it stands in the run's history."""
+        """Put down a note: as the result of a local activity it stands in the run's history.
+
+        What it says of an approval goes into the table that people's lists are read from.
+        """
+        if concerns(noted):
+            async with self._sessions.begin() as session:
+                await keep_note(session, noted, activity.info().workflow_run_id or "")
         return noted.note

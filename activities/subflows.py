@@ -32,6 +32,9 @@ class SubflowActivities:
         """Read the flow as it is now and list its run; safe to repeat. What cannot run is a refusal for the model."""
         if asked.parent.depth > DEEPEST:
             return SubflowPlan(run=None, refusal=f"Flows may call flows {DEEPEST} deep; this would be one more.")
+        message = asked.call.arguments.get("message")
+        if not isinstance(message, str) or not message.strip():
+            return SubflowPlan(run=None, refusal="The arguments do not fit: give the task as a text, `message`.")
         try:
             async with self._sessions.begin() as session:
                 flow = await get_flow(session, asked.tool.flow_id, user_id=asked.user_id)
@@ -47,7 +50,7 @@ class SubflowActivities:
                     execution_id=execution_id,
                     flow=_undrawn(flow),
                     user_id=asked.user_id,
-                    input_data={"message": str(asked.call.arguments.get("message", ""))},
+                    input_data={"message": message},
                     conversation=conversation,
                     default_model=asked.default_model,
                     parent=asked.parent,

@@ -9,7 +9,7 @@ from activities.attempts import Attempts, ref_of
 from activities.heartbeat import heartbeating
 from perdure.domain.runs import CallToolInput, CallToolResult
 from perdure.domain.text import storable
-from perdure.domain.tools import ToolContext
+from perdure.domain.tools import BadToolError, ToolContext
 from perdure.live import LiveWriter, StepStarted
 from perdure.storage.transcripts import KeptOutput, keep_output, kept_output
 from perdure.tools import Toolbox, ToolCallError
@@ -47,12 +47,14 @@ class ToolActivities:
             self._live.publish(step.execution_id, StepStarted(node_id=step.step_id, attempt=info.attempt))
             try:
                 output = await self._toolbox.call(step.tool, step.call, context)
+            except BadToolError as error:
+                failure = ToolCallError(str(error), retryable=False)
             except ToolCallError as error:
                 failure = error
             else:
                 whole = output.model_copy(update={"content": storable(output.content)})
                 result = CallToolResult(
-                    text=self._toolbox.cut(whole.content),
+                    text=self._toolbox.cut(whole).content,
                     is_error=whole.is_error,
                     characters=len(whole.content),
                     data=whole.data,

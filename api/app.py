@@ -9,7 +9,19 @@ from fastapi.middleware.cors import CORSMiddleware
 from api import docs, openapi, problems
 from api.auth import Authenticator
 from api.edge import Edge
-from api.routes import agents, auth, chat, chat_stream, events, executions, flows, health, openai
+from api.routes import (
+    agents,
+    approvals,
+    auth,
+    chat,
+    chat_stream,
+    events,
+    executions,
+    flows,
+    health,
+    knowledgebases,
+    openai,
+)
 from perdure.bootstrap import Runtime
 
 _DESCRIPTION = """
@@ -18,7 +30,7 @@ Agentflows and chatflows that run durably: every execution is a Temporal workflo
 Success is 200 with a body. Errors are `application/problem+json` (RFC 9457). Authorize with address and password, an
 API key, or what `perdure token` prints.
 """
-_EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "X-Execution-Id", "X-Session-Id")
+_EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "X-Execution-Id")
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -36,12 +48,14 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.authenticator = Authenticator(runtime.settings, runtime.single)
     app.state.login_desk = auth.LoginDesk()
     app.state.stopping = asyncio.Event()
-    for room in (health, auth, flows, agents, executions, chat, chat_stream, openai, events, problems, docs):
+    rooms = (health, auth, flows, agents, executions, approvals, chat, chat_stream, knowledgebases, openai, events)
+    for room in (*rooms, problems, docs):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)
     # The last added is the outermost: answers of the edge get their CORS headers too.
-    app.add_middleware(Edge, max_body_bytes=runtime.settings.api.max_body_bytes)
+    limits = runtime.settings.api
+    app.add_middleware(Edge, max_body_bytes=limits.max_body_bytes, max_upload_bytes=limits.max_upload_bytes)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=runtime.settings.api.cors_origins,

@@ -1,6 +1,7 @@
 """The edge of the API, outside of FastAPI: too large a body is turned away, and no error leaves unrendered."""
 
 import logging
+import re
 from secrets import token_hex
 
 from starlette.exceptions import HTTPException
@@ -11,13 +12,16 @@ from perdure.domain.errors import BadRequestError, PerdureError, TooLargeError
 
 _log = logging.getLogger(__name__)
 
+_UPLOAD = re.compile(r"/api/agent-builder/knowledgebases/[^/]+/documents")
+
 
 class Edge:
     """Middleware in plain ASGI: it costs microseconds and holds no body back."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, max_upload_bytes: int) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's entry
         if scope["type"] != "http":
@@ -30,6 +34,7 @@ class Edge:
         await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = self._limit(scope)
         received = 0
         started = False
 
@@ -38,9 +43,9 @@ class Edge:
             message = await receive()
             if message["type"] == "http.request":
                 received += len(message.get("body", b""))
-                if received > self._max_body_bytes:
+                if received > limit:
                     # FastAPI lets an HTTP exception pass where it reads the body.
-                    raise HTTPException(TooLargeError.status, self._too_large().detail)
+                    raise HTTPException(TooLargeError.status, _too_large(limit).detail)
             return message
 
         async def note_start(message: Message) -> None:
@@ -61,10 +66,15 @@ class Edge:
     def _refusal(self, scope: Scope) -> PerdureError | None:
         if b"%00" in scope["query_string"] or "\0" in scope["path"]:
             return BadRequestError("The address holds a NUL character: take it out.")
+        limit = self._limit(scope)
         for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > self._max_body_bytes:
-                return self._too_large()
+            if name == b"content-length" and value.isdigit() and int(value) > limit:
+                return _too_large(limit)
         return None
 
-    def _too_large(self) -> TooLargeError:
-        return TooLargeError(f"The body is larger than {self._max_body_bytes} bytes, the most that is taken.")
+    def _limit(self, scope: Scope) -> int:
+        return self._max_upload_bytes if _UPLOAD.fullmatch(scope["path"]) else self._max_body_bytes
+
+
+def _too_large(limit: int) -> TooLargeError:
+    return TooLargeError(f"The body is larger than {limit} bytes, the most that is taken.")

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from api.problems import Problem
 from perdure.domain.flows import READ_ONLY_FIELDS, AgentflowCreate, ChatflowCreate
+from perdure.domain.knowledge import KNOWLEDGE_BASE_READ_ONLY, KnowledgeBaseFields
 from perdure.domain.teams import Agent
 
 _REF = "#/components/schemas/{model}"
@@ -17,6 +18,7 @@ _PARTIAL: dict[str, tuple[type[BaseModel], frozenset[str]]] = {
     "AgentflowUpdate": (AgentflowCreate, READ_ONLY_FIELDS),
     "ChatflowUpdate": (ChatflowCreate, READ_ONLY_FIELDS),
     "AgentUpdate": (Agent, frozenset({"id"})),
+    "KnowledgeBaseUpdate": (KnowledgeBaseFields, KNOWLEDGE_BASE_READ_ONLY),
 }
 
 
@@ -32,7 +34,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
     )
     _, extra = models_json_schema(
-        [(model, "validation") for model in (AgentflowCreate, ChatflowCreate, Agent, Problem)],
+        [(model, "validation") for model in (AgentflowCreate, ChatflowCreate, Agent, KnowledgeBaseFields, Problem)],
         ref_template=_REF,
     )
     schemas: dict[str, Any] = built["components"]["schemas"]

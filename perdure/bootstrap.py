@@ -9,6 +9,8 @@ from temporalio.client import Client
 
 from perdure.embedded.endpoints import Endpoints
 from perdure.live import LiveReader
+from perdure.llm import ProviderKeys
+from perdure.llm.embeddings import Embeddings
 from perdure.settings import Settings
 from perdure.storage.engine import Sessions, make_engine, make_sessions
 from perdure.temporal.client import connect
@@ -29,11 +31,15 @@ class Runtime:
     client: Client
     live: LiveReader
     """What workers say between two recorded events; it connects when somebody listens."""
+    embeddings: Embeddings
+    """Turns texts of knowledge bases, and what is looked for in them, into vectors."""
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings, endpoints: Endpoints) -> AsyncGenerator[Runtime]:
-    """Connect to Temporal and make the pool; close the pool at the end.
+async def open_runtime(
+    settings: Settings, endpoints: Endpoints, *, keys: ProviderKeys | None = None
+) -> AsyncGenerator[Runtime]:
+    """Connect to Temporal and make the pool; close the pool at the end. `keys`: None reads them from the environment.
 
     Raises SetupError when Temporal does not answer at the configured address, or its namespace lacks search attributes
     that may not be created.
@@ -43,7 +49,7 @@ async def open_runtime(settings: Settings, endpoints: Endpoints) -> AsyncGenerat
     try:
         client = await connect(settings.temporal, endpoints.temporal_address, sessions)
         await ensure_search_attributes(client)
-        async with LiveReader(endpoints.database_url) as live:
+        async with LiveReader(endpoints.database_url) as live, Embeddings(keys or ProviderKeys()) as embeddings:
             yield Runtime(
                 settings=settings,
                 endpoints=endpoints,
@@ -52,6 +58,7 @@ async def open_runtime(settings: Settings, endpoints: Endpoints) -> AsyncGenerat
                 single=engine.execution_options(isolation_level="AUTOCOMMIT"),
                 client=client,
                 live=live,
+                embeddings=embeddings,
             )
     finally:
         await engine.dispose()

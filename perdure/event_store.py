@@ -6,7 +6,7 @@ from uuid import UUID
 from perdure.bootstrap import Runtime
 from perdure.domain.errors import NotFoundError
 from perdure.domain.events import AggregateType, Event
-from perdure.storage.events import read_flow_events
+from perdure.storage.events import read_flow_events, read_knowledge_base_events
 from perdure.storage.executions import owns_execution
 from perdure.temporal.history import read_run
 
@@ -26,6 +26,11 @@ async def read_events(
     if aggregate_type in {None, "Workflow", "Flow"}:
         async with runtime.sessions() as session:
             events = await read_flow_events(session, aggregate_id, user_id=user_id)
+        if events:
+            return events
+    if aggregate_type in {None, "KnowledgeBase"}:
+        async with runtime.sessions() as session:
+            events = await read_knowledge_base_events(session, aggregate_id, user_id=user_id)
         if events:
             return events
     if aggregate_type in {None, "Workflow", "Execution"}:

@@ -21,7 +21,7 @@ from perdure.domain.generation import ModelRef
 from perdure.domain.ledger import Ledger
 from perdure.domain.runs import ConversationRef, RunInput
 from perdure.embedded.local_model import MODEL_NAME
-from perdure.record.mapping import failure_sentence
+from perdure.record.reading import failure_sentence
 from perdure.runnable import check_runnable
 from perdure.settings import LlmSettings
 from perdure.storage.chats import open_session

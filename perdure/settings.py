@@ -7,9 +7,9 @@ SDKs use and are read by `perdure.llm`.
 import json
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -35,12 +35,24 @@ def _read_list(value: object) -> object:
 _JsonList = Annotated[list[str], NoDecode, BeforeValidator(_read_list)]
 
 
+def _read_object(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise PydanticCustomError("json_object", 'write it as a JSON object, such as {"name": {…}}') from error
+
+
 class ApiSettings(BaseModel):
     """Where the HTTP API listens and how much it takes in."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     max_body_bytes: int = Field(default=10 * 1024 * 1024, gt=0, description="A larger request body is a 413.")
+    max_upload_bytes: int = Field(
+        default=50 * 1024 * 1024, gt=0, description="The same for the upload of a document to a knowledge base."
+    )
     cors_origins: _JsonList = Field(
         default=["http://localhost:3000", "http://localhost:5173"],
         description="Where browsers may call from: front ends that are served elsewhere.",
@@ -97,6 +109,40 @@ class WorkerSettings(BaseModel):
     max_concurrent_steps: int = Field(default=100, gt=0, description="Model calls one worker process has open at once.")
 
 
+class McpServerSettings(BaseModel):
+    """An MCP server: a command that talks over its standard input and output, or the URL of a streamable HTTP one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    command: str | None = None
+    args: list[str] = []
+    env: dict[str, SecretStr] = Field(default={}, description="Beyond PATH, HOME and the like, all that it gets.")
+    url: str | None = Field(default=None, pattern=r"^https?://")
+    headers: dict[str, SecretStr] = Field(default={}, description="Sent with every request, such as Authorization.")
+    timeout_seconds: float = Field(default=60, gt=0, description="How long one call may take.")
+
+    @model_validator(mode="after")
+    def _one_way_to_it(self) -> Self:
+        if (self.command is None) == (self.url is None):
+            raise PydanticCustomError("mcp_server", "give each server either a command or a url")
+        return self
+
+
+# Two underscores end the name in those of its tools.
+_McpServerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(_[A-Za-z0-9-]+)*$", max_length=40)]
+
+
+class ToolSettings(BaseModel):
+    """What agents' tools may do, and the MCP servers that flows may name."""
+
+    http_allow_private: bool = Field(
+        default=False, description="Let http_request reach addresses that are not public: loopback, your networks."
+    )
+    http_max_bytes: int = Field(default=5 * 1024 * 1024, gt=0, description="What is read of an HTTP answer at most.")
+    output_characters: int = Field(default=20_000, gt=0, description="What a model is shown of a tool's output.")
+    mcp_servers: Annotated[dict[_McpServerName, McpServerSettings], NoDecode, BeforeValidator(_read_object)] = {}
+
+
 class Settings(BaseSettings):
     """Everything that can be configured; an empty value counts as unset. A test fails on a field that nothing reads."""
 
@@ -116,3 +162,4 @@ class Settings(BaseSettings):
     llm: LlmSettings = LlmSettings()
     worker: WorkerSettings = WorkerSettings()
     auth: AuthSettings = AuthSettings()
+    tools: ToolSettings = ToolSettings()

@@ -15,6 +15,8 @@ from api.app import create_app
 from perdure.bootstrap import Runtime
 from perdure.embedded.endpoints import Endpoints
 from perdure.live import LiveReader
+from perdure.llm import ProviderKeys
+from perdure.llm.embeddings import Embeddings
 from perdure.settings import AuthSettings, Settings
 from perdure.storage.engine import make_engine, make_sessions
 
@@ -33,6 +35,7 @@ async def build_app() -> FastAPI:
         single=engine,
         client=await Client.connect(_NOWHERE.temporal_address, lazy=True),
         live=LiveReader(_NOWHERE.database_url),
+        embeddings=Embeddings(ProviderKeys()),
     )
     return create_app(runtime)
 

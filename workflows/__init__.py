@@ -2,7 +2,8 @@
 
 from workflows.agentflow import AgentflowWorkflow
 from workflows.chatflow import ChatflowWorkflow
+from workflows.ingestion import IngestionWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
-WORKFLOWS = [AgentflowWorkflow, ChatflowWorkflow, ReconcileWorkflow]
+WORKFLOWS = [AgentflowWorkflow, ChatflowWorkflow, IngestionWorkflow, ReconcileWorkflow]
 """Every workflow a worker serves and a replay knows."""

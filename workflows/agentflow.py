@@ -4,7 +4,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from perdure.domain.approvals import ApprovalDecision, ApprovalStanding
+    from perdure.domain.approvals import DECIDE, ApprovalDecision, ApprovalStanding
     from perdure.domain.events import planned_nodes
     from perdure.domain.flows import Agentflow
     from perdure.domain.ledger import Ledger
@@ -38,9 +38,12 @@ class AgentflowWorkflow:
                 output["data"] = answer.data
             return output, None
 
-        return await to_the_end(run, self._ledger, plot)
+        try:
+            return await to_the_end(run, self._ledger, plot)
+        finally:
+            await self._steps.approvals.end()
 
-    @workflow.update
+    @workflow.update(name=DECIDE)
     async def decide(self, decision: ApprovalDecision) -> ApprovalStanding:
         """Take a person's decision; one that does not count fails, and stays in history."""
-        return self._steps.approvals.decide(decision)
+        return await self._steps.approvals.decide(decision)

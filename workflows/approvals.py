@@ -1,50 +1,20 @@
 """People decide: what a run asks them, what they answer by an update, and what happens when nobody does."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import JsonValue
 
-    from perdure.domain.approvals import (
-        CLOSED,
-        NOT_ENTITLED,
-        NOT_FOUND,
-        REPEATED,
-        ApprovalDecision,
-        ApprovalStanding,
-        Verdict,
-    )
-    from perdure.domain.notes import ApprovalClosed, ApprovalRequested, Note
+    from perdure.domain.approvals import NOT_FOUND, ApprovalDecision, ApprovalKind, ApprovalStanding, revision_of
+    from perdure.domain.notes import ApprovalRequested, Note
     from perdure.domain.runs import RunInput
     from perdure.domain.tools import ApprovalPolicy
-
-
-@dataclass
-class _Case:
-    """One approval: what is asked, who has agreed, and how it ended."""
-
-    request: ApprovalRequested
-    arguments: dict[str, JsonValue]
-    approved_by: list[str] = field(default_factory=list[str])
-    decision: Verdict | None = None
-    decided_by: list[str] = field(default_factory=list[str])
-    comment: str | None = None
-    edited: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an approval ended: `arguments` are what to go on with where it was not rejected."""
-
-    approved: bool
-    arguments: dict[str, JsonValue]
-    told: str
-    """A sentence that says who decided, and why where they said so."""
+    from perdure.orchestration.approvals import Case, Outcome, RefusedError
 
 
 class Approvals:
@@ -53,72 +23,93 @@ class Approvals:
     def __init__(self, run: RunInput, note: Callable[[Note], Awaitable[None]]) -> None:
         self._run = run
         self._note = note
-        self._cases: dict[str, _Case] = {}
+        self._numbers = 0
+        self._cases: dict[str, Case] = {}
+        """Those that people can know of: they are noted."""
+        self._is_over = False
 
-    async def ask(self, request: ApprovalRequested, *, policy: ApprovalPolicy) -> Outcome:
+    def next_number(self) -> int:
+        """A number for the next approval of what has no id of its own."""
+        self._numbers += 1
+        return self._numbers
+
+    async def ask(
+        self,
+        approval_id: str,
+        policy: ApprovalPolicy,
+        *,
+        kind: ApprovalKind,
+        node_id: str,
+        title: str,
+        arguments: dict[str, JsonValue],
+    ) -> Outcome:
         """Wait until enough people have agreed, one has rejected, or the deadline decides."""
-        case = _Case(request, dict(request.arguments))
-        self._cases[request.approval_id] = case
-        await self._note(request)
-        limit = None if policy.deadline_seconds is None else timedelta(seconds=policy.deadline_seconds)
-        try:
-            await workflow.wait_condition(
-                lambda: case.decision is not None, timeout=limit, timeout_summary=f"deadline: {request.title}"
-            )
-        except TimeoutError:
-            # A decision that came in the same moment has closed the case: it counts, the deadline does not.
-            if case.decision is None:
-                case.decision = policy.default_decision
-                case.comment = "Nobody decided before the deadline."
-        decision: Verdict = case.decision or policy.default_decision
-        await self._note(
-            ApprovalClosed(
-                approval_id=request.approval_id, decision=decision, decided_by=case.decided_by, comment=case.comment
-            )
+        limit = policy.deadline_seconds
+        request = ApprovalRequested(
+            approval_id=approval_id,
+            kind=kind,
+            node_id=node_id,
+            title=title,
+            arguments=arguments,
+            revision=revision_of(arguments),
+            approvers=policy.approvers,
+            quorum=policy.quorum,
+            deadline=workflow.now() + timedelta(seconds=limit) if limit is not None else None,
+            default_decision=policy.default_decision,
         )
-        who = ", ".join(case.decided_by) or "The deadline"
-        verb = "rejected" if decision == "reject" else "approved"
-        because = f": {case.comment}" if case.comment else "."
-        return Outcome(decision != "reject", case.arguments, f"{who} {verb} this{because}")
+        case = Case(request, owner_id=self._run.user_id)
+        try:
+            await self._note(request)
+            self._cases[approval_id] = case
+            await self._decided(case)
+        except (asyncio.CancelledError, ActivityError) as error:
+            if is_cancelled_exception(error):
+                self._cases[approval_id] = case
+                case.withdraw(workflow.now())
+                await self._note(case.closing())
+            raise
+        await self._note(case.closing())
+        return case.outcome()
 
-    def decide(self, given: ApprovalDecision) -> ApprovalStanding:
-        """Count a decision. Raises ApplicationError when it does not count; the attempt stays in history."""
+    async def decide(self, given: ApprovalDecision) -> ApprovalStanding:
+        """Count a decision. Raises ApplicationError when it does not count; the attempt stays in history.
+
+        It waits for an approval that is still to come: the list of approvals shows one a moment before this run knows
+        that it does (a worker may die in between), and a reset brings decisions again before they are asked for.
+        """
+        await workflow.wait_condition(lambda: self._is_over or given.approval_id in self._cases)
         case = self._cases.get(given.approval_id)
         if case is None:
-            raise _refusal("This run asks for no such approval: check its id.", NOT_FOUND)
-        if not self._may_decide(given, case.request):
-            raise _refusal("You are not among those who decide this.", NOT_ENTITLED)
-        if case.decision is not None:
-            raise _refusal("This has been decided already: nothing is changed.", CLOSED)
-        if given.email in case.approved_by and given.decision == "approve":
-            raise _refusal("You have approved this already: others have to agree.", REPEATED)
-        _count(case, given)
-        return ApprovalStanding(
-            approval_id=given.approval_id,
-            decision=case.decision,
-            approved_by=case.approved_by,
-            quorum=case.request.quorum,
-        )
+            raise _refusal(NOT_FOUND, "This run asked for no such approval: check its id.")
+        try:
+            return case.decide(given, workflow.now())
+        except RefusedError as refused:
+            raise _refusal(refused.kind, str(refused)) from refused
 
-    def _may_decide(self, given: ApprovalDecision, request: ApprovalRequested) -> bool:
-        if request.approvers:
-            return given.email.lower() in {email.lower() for email in request.approvers}
-        return given.user_id == self._run.user_id
+    async def end(self) -> None:
+        """Answer the decisions that still wait: the run ends."""
+        self._is_over = True
+        await workflow.wait_condition(workflow.all_handlers_finished)
 
-
-def _count(case: _Case, given: ApprovalDecision) -> None:
-    case.comment = given.comment or case.comment
-    if given.decision == "reject":
-        case.decision, case.decided_by, case.comment = "reject", [given.email], given.comment
-        return
-    if given.decision == "edit" and given.edited_arguments is not None:
-        # Who agreed before agreed to something else.
-        case.arguments, case.approved_by, case.edited = given.edited_arguments, [], True
-    if given.email not in case.approved_by:
-        case.approved_by = [*case.approved_by, given.email]
-    if len(case.approved_by) >= case.request.quorum:
-        case.decision, case.decided_by = "edit" if case.edited else "approve", case.approved_by
+    async def _decided(self, case: Case) -> None:
+        deadline, title = case.request.deadline, case.request.title
+        noted = 0
+        while case.is_open:
+            left = None if deadline is None else deadline - workflow.now()
+            if left is not None and left <= timedelta(0):
+                case.expire(workflow.now())
+                return
+            try:
+                await workflow.wait_condition(
+                    lambda noted=noted: case.counted > noted, timeout=left, timeout_summary=f"deadline: {title}"
+                )
+            except TimeoutError:
+                # A decision that came in the same moment and was enough has closed the case: it stands.
+                case.expire(workflow.now())
+            if case.is_open:
+                noted = case.counted
+                await self._note(case.progress())
 
 
-def _refusal(sentence: str, kind: str) -> ApplicationError:
+def _refusal(kind: str, sentence: str) -> ApplicationError:
     return ApplicationError(sentence, type=kind, non_retryable=True)

@@ -1,13 +1,21 @@
 """Activities as workflows see them: the only place that names them, their timeouts, retries and task queue."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import wraps
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, is_cancelled_exception  # noqa: A004
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    TimeoutError,  # noqa: A004
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     from activities.generate import GenerateActivities
@@ -69,6 +77,26 @@ RECORD_LIMIT = timedelta(hours=1)
 """How long a run that ended waits for a database that is away. After that the reconciler settles it from history."""
 
 
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+def cancellable(step: Callable[P, Awaitable[Result]]) -> Callable[P, Awaitable[Result]]:
+    """Let a cancelled step end as a cancelled task does: a task group takes every other error for a failure."""
+
+    @wraps(step)
+    async def carried_out(*args: P.args, **kwargs: P.kwargs) -> Result:
+        try:
+            return await step(*args, **kwargs)
+        except (ActivityError, ChildWorkflowError) as error:
+            if is_cancelled_exception(error):
+                raise asyncio.CancelledError from error
+            raise
+
+    return carried_out
+
+
+@cancellable
 async def generate(step: GenerateInput, ledger: Ledger) -> GenerateResult:
     """One model call as an activity of its own, entered in the ledger. Raises StepFailedError when it gives up."""
     ledger.apply(StepScheduled.of(step), workflow.now())
@@ -95,8 +123,7 @@ async def generate(step: GenerateInput, ledger: Ledger) -> GenerateResult:
         )
     except ActivityError as error:
         if is_cancelled_exception(error):
-            # As Python says it, so that what does several steps at once knows it for a cancellation.
-            raise asyncio.CancelledError from error
+            raise
         failed = _failed(step.step_id, error)
         ledger.apply(failed, workflow.now())
         msg = f"{step.node_label}: {failed.error}"
@@ -131,6 +158,7 @@ def _failed(step_id: str, error: ActivityError) -> StepFailed:
     return StepFailed(step_id=step_id, attempt=None, error="The worker could not say why.", kind=None, reason=reason)
 
 
+@cancellable
 async def call_tool(step: CallToolInput, ledger: Ledger) -> CallToolResult:
     """One tool call as an activity of its own, entered in the ledger. Raises StepFailedError when it gives up."""
     ledger.apply(StepScheduled.of_tool(step), workflow.now())
@@ -153,8 +181,7 @@ async def call_tool(step: CallToolInput, ledger: Ledger) -> CallToolResult:
         )
     except ActivityError as error:
         if is_cancelled_exception(error):
-            # As Python says it, so that what does several steps at once knows it for a cancellation.
-            raise asyncio.CancelledError from error
+            raise
         failed = _failed(step.step_id, error)
         ledger.apply(failed, workflow.now())
         raise StepFailedError(failed.error) from error
@@ -162,17 +189,19 @@ async def call_tool(step: CallToolInput, ledger: Ledger) -> CallToolResult:
     return result
 
 
-async def put_down(execution_id: UUID, note: Note) -> None:
+@cancellable
+async def put_down(run: RunInput, note: Note) -> None:
     """Record a note as an event of the run."""
     await workflow.execute_local_activity_method(
         RecordActivities.note,
-        NoteInput(execution_id=execution_id, note=note),
+        NoteInput(execution_id=run.execution_id, user_id=run.user_id, note=note),
         start_to_close_timeout=RECORD_TIMEOUT,
         schedule_to_close_timeout=RECORD_LIMIT,
         summary=note.summary[:SUMMARY_CHARACTERS],
     )
 
 
+@cancellable
 async def keep_words(execution_id: UUID, step_id: str, call: ToolCall, text: str) -> StepRef:
     """Keep what we ourselves answer to a tool call."""
     ref = StepRef(execution_id=execution_id, run_id=workflow.info().run_id, step_id=step_id)
@@ -186,6 +215,7 @@ async def keep_words(execution_id: UUID, step_id: str, call: ToolCall, text: str
     return ref
 
 
+@cancellable
 async def prepare_subflow(asked: SubflowInput) -> SubflowPlan:
     """Read the flow that shall run as a tool and list its run."""
     return await workflow.execute_local_activity_method(
@@ -209,6 +239,7 @@ async def record_ending(ending: RunEnding) -> None:
     )
 
 
+@cancellable
 async def keep_task(execution_id: UUID, task: str, step_id: str) -> str | StepRef:
     """The task as steps are given it: itself, or a reference where it is long."""
     if len(task) <= INLINE_TASK_CHARACTERS:

@@ -1,7 +1,5 @@
 """Another flow as a tool: a child workflow with an execution of its own, found in lists under its own id."""
 
-import asyncio
-
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
@@ -12,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from perdure.domain.runs import ParentRef, RunInput, RunResult, StepRef, SubflowInput
     from perdure.domain.tools import RunFlowTool
     from perdure.temporal.naming import WORKFLOW_TYPES, run_attributes
-    from workflows.steps import keep_words, prepare_subflow
+    from workflows.steps import cancellable, keep_words, prepare_subflow
 
 
 async def run_flow(
@@ -39,6 +37,7 @@ async def run_flow(
     return await keep_words(run.execution_id, step_id, call, text)
 
 
+@cancellable
 async def _run_child(child: RunInput, ledger: Ledger, step_id: str, node_id: str) -> str:
     ledger.apply(StepScheduled.of_flow(child, step_id, node_id), workflow.now())
     try:
@@ -54,8 +53,7 @@ async def _run_child(child: RunInput, ledger: Ledger, step_id: str, node_id: str
         )
     except ChildWorkflowError as error:
         if is_cancelled_exception(error):
-            # As Python says it, so that what does several steps at once knows it for a cancellation.
-            raise asyncio.CancelledError from error
+            raise
         cause = error.cause
         sentence = cause.message if isinstance(cause, ApplicationError) else "It was ended from outside."
         ledger.apply(

@@ -1,7 +1,6 @@
 """The `Steps` of a running agentflow: what a strategy asks for becomes activities, events and ledger entries."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 
 from temporalio import workflow
 
@@ -13,7 +12,6 @@ with workflow.unsafe.imports_passed_through():
     from perdure.domain.ledger import Ledger
     from perdure.domain.notes import (
         AgentLeftOut,
-        ApprovalRequested,
         DecisionMade,
         HandedOver,
         ModelFellBack,
@@ -49,14 +47,21 @@ class TeamSteps:
         self._task: str | StepRef | None = None
         self._taken = {agent.id for agent in flow.agents}
         self._calls: dict[str, int] = {}
+        self._texts = 0
         self.notes: list[Note] = []
         self.approvals = Approvals(run, self.note)
+
+    @property
+    def task(self) -> str:
+        """The run's task in words."""
+        return task_of(self._run.input_data)
 
     async def ask(
         self,
         agent: Agent,
         *,
         task: str | None = None,
+        question: str = "",
         after: Sequence[Answer] = (),
         may_hand_over_to: Sequence[Agent] = (),
     ) -> Answer:
@@ -65,7 +70,8 @@ class TeamSteps:
             task = await self._approved_task(agent, agent.approval, task)
         brief = Brief(
             task=await self._reference(task),
-            context=_context(after),
+            context=await self._context(after),
+            question=question,
             tools=tuple(parse_tools(agent.tools)),
             own_tools=_hand_over_tools(may_hand_over_to),
             output_schema=agent.output_schema,
@@ -102,7 +108,7 @@ class TeamSteps:
         """Have a model fill in a form; a wrong one is mended once."""
         brief = Brief(
             task=await self._reference(None),
-            context=_context(after),
+            context=await self._context(after),
             question=question,
             output_schema=_json_schema(form),
         )
@@ -126,7 +132,7 @@ class TeamSteps:
         """Put a note down as an event of the run."""
         self.notes.append(note)
         workflow.set_current_details("\n".join(f"- {each.summary}" for each in self.notes[-20:]))
-        await put_down(self._run.execution_id, note)
+        await put_down(self._run, note)
 
     def output(self) -> dict[str, JsonValue]:
         """What the run's output says of how the answer came about, by kind; nothing where nothing was decided."""
@@ -162,17 +168,29 @@ class TeamSteps:
 
     async def _reference(self, task: str | None) -> str | StepRef:
         if task is not None:
-            return await keep_task(self._run.execution_id, task, f"task:{len(self._calls)}:{len(self._ledger.nodes)}")
+            return await self._keep(task)
         if self._task is None:
-            self._task = await keep_task(self._run.execution_id, task_of(self._run.input_data), "task")
+            self._task = await keep_task(self._run.execution_id, self.task, "task")
         return self._task
 
+    async def _context(self, after: Sequence[Answer]) -> tuple[ContextPart, ...]:
+        return tuple([ContextPart(label=each.label, ref=each.ref or await self._keep(each.text)) for each in after])
+
+    async def _keep(self, text: str) -> str | StepRef:
+        """Keep a text of a strategy's under a number of its own: several can be kept at the same time."""
+        self._texts += 1
+        return await keep_task(self._run.execution_id, text, f"text:{self._texts}")
+
     async def _approved_task(self, agent: Agent, policy: ApprovalPolicy, task: str | None) -> str | None:
-        asked = task if task is not None else task_of(self._run.input_data)
-        request = self._request(
-            "agent", f"agent:{self._next_approval()}:{agent.id}", agent, f"{agent.name} begins", {"task": asked}, policy
+        asked = task if task is not None else self.task
+        outcome = await self.approvals.ask(
+            f"agent:{self.approvals.next_number()}:{agent.id}",
+            policy,
+            kind="agent",
+            node_id=agent.id,
+            title=f"{agent.name} begins",
+            arguments={"task": asked},
         )
-        outcome = await self.approvals.ask(request, policy=policy)
         if not outcome.approved:
             raise StepFailedError(f"{agent.name}: {outcome.told}")
         edited = outcome.arguments.get("task")
@@ -186,9 +204,14 @@ class TeamSteps:
             known = ", ".join(each.name for each in tools) or "none"
             return await self._say(step_id, call, f"There is no tool '{call.name}' here. Your tools: {known}.")
         if tool.approval is not None:
-            title = f"{agent.name} calls {call.name}"
-            request = self._request("tool", step_id, agent, title, call.arguments, tool.approval)
-            outcome = await self.approvals.ask(request, policy=tool.approval)
+            outcome = await self.approvals.ask(
+                step_id,
+                tool.approval,
+                kind="tool",
+                node_id=agent.id,
+                title=f"{agent.name} calls {call.name}",
+                arguments=call.arguments,
+            )
             if not outcome.approved:
                 return await self._say(step_id, call, f"This call was not allowed. {outcome.told}")
             call = call.model_copy(update={"arguments": outcome.arguments})
@@ -212,35 +235,6 @@ class TeamSteps:
     async def _say(self, step_id: str, call: ToolCall, text: str) -> StepRef:
         """Answer a tool call ourselves: with an error that the model may react to."""
         return await keep_words(self._run.execution_id, f"{step_id}:refused", call, text)
-
-    def _next_approval(self) -> int:
-        return sum(isinstance(note, ApprovalRequested) for note in self.notes) + 1
-
-    def _request(
-        self,
-        kind: str,
-        approval_id: str,
-        agent: Agent,
-        title: str,
-        arguments: dict[str, JsonValue],
-        policy: ApprovalPolicy,
-    ) -> ApprovalRequested:
-        deadline = policy.deadline_seconds
-        return ApprovalRequested(
-            approval_id=approval_id,
-            kind="agent" if kind == "agent" else "tool",
-            node_id=agent.id,
-            title=title,
-            arguments=arguments,
-            approvers=policy.approvers,
-            quorum=policy.quorum,
-            deadline=workflow.now() + timedelta(seconds=deadline) if deadline is not None else None,
-            default_decision=policy.default_decision,
-        )
-
-
-def _context(after: Sequence[Answer]) -> tuple[ContextPart, ...]:
-    return tuple(ContextPart(label=answer.label, ref=answer.ref) for answer in after)
 
 
 def _answer(agent: Agent, result: GenerateResult, *, data: JsonValue = None, handoff: Handoff | None = None) -> Answer:

@@ -4,18 +4,21 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from api.bodies import StrictJsonRoute
-from api.deps import Caller, RuntimeDep
+from api.deps import Caller, ReaderDep, RuntimeDep
 from api.problems import problems
 from api.waiting import cancel_and_wait, start_and_wait, wait_for
 from perdure.bootstrap import Runtime
+from perdure.domain.errors import NotFoundError
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.domain.flows import FlowType
 from perdure.executions import KeyedRequest, StartRequest, find_started, get_execution
-from perdure.storage.executions import ExecutionFilter, list_executions
+from perdure.storage.executions import NO_EXECUTION, ExecutionFilter, list_executions, owns_execution
 from perdure.storage.flows import get_flow
+from perdure.storage.transcripts import read_whole
 
 PREFIX = "/api/agent-builder"
 router = APIRouter(prefix=PREFIX, tags=["executions"], route_class=StrictJsonRoute)
@@ -150,6 +153,24 @@ async def list_all_executions(
 async def read_one(execution_id: UUID, caller: Caller, runtime: RuntimeDep) -> Execution:
     """One run as it is now; while it runs, its steps are read from Temporal."""
     return await get_execution(runtime, execution_id, user_id=caller.id)
+
+
+@router.get(
+    "/executions/{execution_id}/steps/{step_id:path}/output",
+    operation_id="getStepOutput",
+    response_class=PlainTextResponse,
+    responses=problems(401, 404, 422, 503),
+)
+async def read_step_output(execution_id: UUID, step_id: str, caller: Caller, reader: ReaderDep) -> PlainTextResponse:
+    """The whole answer or output of a step, also where the model was shown only a part of it."""
+    async with reader.connect() as connection:
+        owned = await owns_execution(connection, execution_id, user_id=caller.id)
+        whole = await read_whole(connection, execution_id, step_id) if owned else None
+    if not owned:
+        raise NotFoundError(NO_EXECUTION)
+    if whole is None:
+        raise NotFoundError("This step has left no output (yet): check its id.")
+    return PlainTextResponse(whole)
 
 
 @router.post(

@@ -18,7 +18,10 @@ def load_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
-        raise SetupError(f"{variable_name(problem['loc'])} cannot be used: {problem['msg']}.") from error
+        # A variable may hold a whole object: what lies deeper than section and setting is a place within it.
+        setting, within = problem["loc"][:2], ".".join(str(part) for part in problem["loc"][2:])
+        where = f"{within}: " if within else ""
+        raise SetupError(f"{variable_name(setting)} cannot be used: {where}{problem['msg']}.") from error
     except SettingsError as error:
         raise SetupError(f"The settings cannot be read: {error}.") from error
     # One meaning for everybody: a relative folder counts from the directory the command was started in.

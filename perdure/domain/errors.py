@@ -82,7 +82,7 @@ class PreconditionFailedError(PerdureError):
 
 
 class TooLargeError(PerdureError):
-    """The body is larger than `PERDURE_API__MAX_BODY_BYTES`."""
+    """The body is larger than `PERDURE_API__MAX_BODY_BYTES`, or for an upload `PERDURE_API__MAX_UPLOAD_BYTES`."""
 
     status = 413
     title = "Too large"

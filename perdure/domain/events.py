@@ -14,6 +14,7 @@ from perdure.domain.flows import Agentflow, Chatflow
 from perdure.domain.notes import (
     AgentLeftOut,
     ApprovalClosed,
+    ApprovalCounted,
     ApprovalRequested,
     DecisionMade,
     HandedOver,
@@ -151,6 +152,7 @@ class StepCompleted(_Data):
     tool_calls: list[JsonValue] | None = Field(default=None, description="What a model asked for: id, name, arguments.")
     is_error: bool | None = Field(default=None, description="Of a tool: whether it says that it failed.")
     characters: int | None = Field(default=None, description="Of a tool: of its whole output; `text` may be cut.")
+    data: JsonValue = Field(default=None, description="Of a tool: facts about the call, such as the sources it found.")
     execution_id: str | None = Field(default=None, description="Of a flow called as a tool: its run.")
     finished_at: datetime = Field(description="By the worker's clock; Temporal learns of it a little later.")
 
@@ -179,6 +181,7 @@ class StepCompleted(_Data):
             text=result.text,
             is_error=result.is_error,
             characters=result.characters,
+            data=result.data,
             finished_at=result.completed_at,
         )
 
@@ -232,6 +235,7 @@ class ApprovalDecided(_Data):
     email: str
     comment: str | None
     edited_arguments: dict[str, JsonValue] | None
+    revision: str | None = Field(description="Of the arguments it was about.")
     refused: str | None = Field(description="Why it did not count: too late, a second time, not entitled.")
 
 
@@ -305,6 +309,7 @@ ExecutionEventData = Annotated[
     | AgentLeftOut
     | ApprovalRequested
     | ApprovalDecided
+    | ApprovalCounted
     | ApprovalClosed
     | CancelRequested
     | RunReset

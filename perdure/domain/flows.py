@@ -110,7 +110,7 @@ class OrchestrationConfig(_Part):
     """How far a strategy goes. Each setting says which of them it is for."""
 
     on_agent_failure: OnAgentFailure = Field(
-        default=OnAgentFailure.FAIL, description="parallel: what a failed branch does to the run."
+        default=OnAgentFailure.FAIL, description="parallel, hierarchical: what an agent that gave up does."
     )
     max_parallel: int = Field(default=50, ge=1, le=200, description="parallel, hierarchical: agents at work at once.")
     max_rounds: int = Field(default=3, ge=1, le=20, description="consensus_building, reflection: rounds of critique.")

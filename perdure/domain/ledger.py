@@ -109,8 +109,13 @@ class Ledger:
         )
 
     def retried(self, step_id: str, attempt: int, error: str | None) -> None:
-        """Note that a running step is at its `attempt`-th try, and what the last one died of."""
-        node = self._nodes[step_id]
+        """Note that a running step is at its `attempt`-th try, and what the last one died of.
+
+        A step that this ledger does not know yet is passed over: who tells may have looked later.
+        """
+        node = self._nodes.get(step_id)
+        if node is None:
+            return
         self._nodes[step_id] = node.model_copy(update={"retry_count": attempt - 1, "error_message": error})
 
     def stop(self, at: datetime) -> None:

@@ -108,6 +108,7 @@ class ApprovalRequested(_Note):
     node_id: str
     title: str = Field(description="What shall be done, for people: `Writer calls http_request`.")
     arguments: dict[str, JsonValue] = Field(description="What can be edited: a tool's arguments, or an agent's `task`.")
+    revision: str = Field(description="Names these arguments; a decision may say which ones it is about.")
     approvers: list[str] = Field(description="Email addresses; empty: whoever started the run.")
     quorum: int
     deadline: datetime | None
@@ -119,20 +120,51 @@ class ApprovalRequested(_Note):
         return f"waits for approval: {self.title}"
 
 
-class ApprovalClosed(_Note):
-    """People have decided, or the time for it was over."""
+class ApprovalCounted(_Note):
+    """A decision counted, and more people have to agree."""
 
-    type: Literal["ApprovalClosed"] = "ApprovalClosed"
+    type: Literal["ApprovalCounted"] = "ApprovalCounted"
     approval_id: str
-    decision: Literal["approve", "reject", "edit"]
-    decided_by: list[str] = Field(description="Email addresses; empty: the deadline did.")
+    arguments: dict[str, JsonValue] = Field(description="What they have to agree to; edited, where somebody did.")
+    revision: str
+    approved_by: list[str] = Field(description="Email addresses.")
+    quorum: int
     comment: str | None
 
     @property
     def summary(self) -> str:
         """One line for people."""
-        return f"approval: {self.decision} by {', '.join(self.decided_by) or 'deadline'}"
+        return f"approval: {len(self.approved_by)} of {self.quorum} by {', '.join(self.approved_by)}"
 
 
-Note = DecisionMade | HandedOver | VotesCounted | ModelFellBack | AgentLeftOut | ApprovalRequested | ApprovalClosed
+class ApprovalClosed(_Note):
+    """People have decided, the time for it was over, or what asked is no longer there."""
+
+    type: Literal["ApprovalClosed"] = "ApprovalClosed"
+    approval_id: str
+    decision: Literal["approve", "reject", "edit", "withdraw"]
+    arguments: dict[str, JsonValue] = Field(description="What was decided on.")
+    revision: str
+    approved_by: list[str] = Field(description="Email addresses.")
+    decided_by: list[str] = Field(description="Email addresses; empty: nobody did.")
+    comment: str | None
+    decided_at: datetime | None
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        nobody = "cancelled run" if self.decision == "withdraw" else "deadline"
+        return f"approval: {self.decision} by {', '.join(self.decided_by) or nobody}"
+
+
+Note = (
+    DecisionMade
+    | HandedOver
+    | VotesCounted
+    | ModelFellBack
+    | AgentLeftOut
+    | ApprovalRequested
+    | ApprovalCounted
+    | ApprovalClosed
+)
 AnyNote = Annotated[Note, Field(discriminator="type")]

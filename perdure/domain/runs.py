@@ -125,10 +125,10 @@ class StepRef(_Part):
 
 
 class ContextPart(_Part):
-    """The answer of an earlier step, by reference."""
+    """The answer of an earlier step, by reference; words that are no step's stand here themselves where short."""
 
     label: str
-    ref: StepRef
+    ref: StepRef | str
 
 
 class GenerateInput(_Part):
@@ -253,4 +253,5 @@ class NoteInput(_Part):
     """Something to be put down as an event of the run."""
 
     execution_id: UUID
+    user_id: int
     note: AnyNote

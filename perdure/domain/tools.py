@@ -4,16 +4,36 @@ A flow names a tool by its type alone (`"http_request"`) or as an object with it
 model's call means is said by `tool_of`, from the name alone, so that workflow code can tell without any I/O.
 """
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from perdure.domain.errors import UnprocessableError
+from perdure.domain.users import normal_email
 
 ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,40}$")]
 
 MCP_SEPARATOR = "__"
 """Between an MCP server's name and its tool's in the name that a model sees."""
+
+LONGEST_NAME = 64
+"""Characters of a tool's name that all providers take."""
+
+_MODEL_NAME = re.compile(rf"[a-zA-Z0-9_-]{{1,{LONGEST_NAME}}}")
+_OTHER = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class ApprovalPolicy(BaseModel):
@@ -29,6 +49,20 @@ class ApprovalPolicy(BaseModel):
         default=None, gt=0, description="Unset: the run waits, for months if need be."
     )
     default_decision: Literal["approve", "reject"] = Field(default="reject", description="At the deadline.")
+
+    @field_validator("approvers")
+    @classmethod
+    def _normal(cls, approvers: list[str]) -> list[str]:
+        try:
+            return list(dict.fromkeys(normal_email(approver) for approver in approvers))
+        except UnprocessableError as error:
+            raise ValueError(error.detail) from None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.quorum > max(len(self.approvers), 1):
+            raise ValueError("There are fewer approvers than its quorum: name more of them, or ask for fewer.")
+        return self
 
 
 RequiresApproval = bool | ApprovalPolicy
@@ -76,6 +110,14 @@ class RunFlowTool(_Tool):
     description: str | None = Field(default=None, max_length=2000, description="What the model is told it does.")
 
 
+class PythonTool(_Tool):
+    """Runs a piece of Python in a sandbox: no network, no files, no packages."""
+
+    type: Literal["python"] = "python"
+    name: ToolName = "python"
+    timeout_seconds: float = Field(default=10.0, gt=0, le=60)
+
+
 class McpTool(_Tool):
     """All tools of an MCP server that is set up for the worker under this name (`PERDURE_TOOLS__MCP_SERVERS`)."""
 
@@ -89,8 +131,10 @@ class McpTool(_Tool):
         return self.server
 
 
-Tool = Annotated[HttpRequestTool | KnowledgeSearchTool | RunFlowTool | McpTool, Field(discriminator="type")]
-_tool: TypeAdapter[HttpRequestTool | KnowledgeSearchTool | RunFlowTool | McpTool] = TypeAdapter(Tool)
+Tool = Annotated[
+    HttpRequestTool | KnowledgeSearchTool | RunFlowTool | PythonTool | McpTool, Field(discriminator="type")
+]
+_tool: TypeAdapter[HttpRequestTool | KnowledgeSearchTool | RunFlowTool | PythonTool | McpTool] = TypeAdapter(Tool)
 
 
 class BadToolError(ValueError):
@@ -128,12 +172,25 @@ def tool_of(name: str, tools: Sequence[Tool]) -> Tool | None:
     """The tool that a model means by this name, None where it made the name up."""
     for tool in tools:
         if isinstance(tool, McpTool):
-            server, separator, inner = name.partition(MCP_SEPARATOR)
-            if separator and server == tool.server and (not tool.tools or inner in tool.tools):
+            server, separator, _ = name.partition(MCP_SEPARATOR)
+            named = {mcp_tool_name(tool.server, inner) for inner in tool.tools}
+            if separator and server == tool.server and (not tool.tools or name in named):
                 return tool
         elif tool.name == name:
             return tool
     return None
+
+
+def mcp_tool_name(server: str, tool: str) -> str:
+    """The name that models see of an MCP server's tool: what providers take, at most 64 characters.
+
+    A tool whose name is longer, or has other characters in it, gets a name made of it and a digest of it.
+    """
+    name = f"{server}{MCP_SEPARATOR}{tool}"
+    if _MODEL_NAME.fullmatch(name):
+        return name
+    digest = hashlib.blake2b(tool.encode(), digest_size=4).hexdigest()
+    return f"{_OTHER.sub('_', name)[: LONGEST_NAME - len(digest) - 1]}_{digest}"
 
 
 class ToolContext(BaseModel):

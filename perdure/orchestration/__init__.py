@@ -5,12 +5,33 @@ from types import MappingProxyType
 
 from perdure.domain.flows import Agentflow, Chatflow, OrchestrationType
 from perdure.domain.runs import ASSISTANT
-from perdure.orchestration import sequential, solo
+from perdure.orchestration import (
+    adaptive,
+    consensus_building,
+    dynamic_routing,
+    hierarchical,
+    parallel,
+    reflection,
+    sequential,
+    solo,
+    swarm,
+)
 from perdure.orchestration.steps import Answer, Steps
 
 Strategy = Callable[[Agentflow, Steps], Awaitable[Answer]]
 
-STRATEGIES: Mapping[OrchestrationType, Strategy] = MappingProxyType({OrchestrationType.SEQUENTIAL: sequential.run})
+STRATEGIES: Mapping[OrchestrationType, Strategy] = MappingProxyType(
+    {
+        OrchestrationType.SEQUENTIAL: sequential.run,
+        OrchestrationType.PARALLEL: parallel.run,
+        OrchestrationType.HIERARCHICAL: hierarchical.run,
+        OrchestrationType.ADAPTIVE: adaptive.run,
+        OrchestrationType.CONSENSUS_BUILDING: consensus_building.run,
+        OrchestrationType.REFLECTION: reflection.run,
+        OrchestrationType.DYNAMIC_ROUTING: dynamic_routing.run,
+        OrchestrationType.SWARM: swarm.run,
+    }
+)
 """The orchestration types that can run. A flow of another type can be kept, not executed."""
 
 

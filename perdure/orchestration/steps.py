@@ -40,7 +40,8 @@ class Answer(BaseModel):
     agent_id: str
     label: str
     text: str
-    ref: StepRef
+    ref: StepRef | None = None
+    """None where the words are no step's own: put together from others, or told by the strategy itself."""
     data: JsonValue = None
     """The answer as an object, where the agent has an `output_schema`."""
     handoff: Handoff | None = None
@@ -49,16 +50,23 @@ class Answer(BaseModel):
 class Steps(Protocol):
     """What a strategy can have done for it. Calls may be made at the same time, by `at_once`."""
 
+    @property
+    def task(self) -> str:
+        """The run's task in words."""
+        ...
+
     async def ask(
         self,
         agent: Agent,
         *,
         task: str | None = None,
+        question: str = "",
         after: Sequence[Answer] = (),
         may_hand_over_to: Sequence[Agent] = (),
     ) -> Answer:
         """Give an agent a task, by default the run's, and the answers that came before; return its own.
 
+        `question` is what is asked about both, where that is not to do the task.
         Where it may hand over, its answer's `handoff` says whether it did. Raises StepFailedError when it gives up.
         """
         ...

@@ -7,6 +7,7 @@ from sqlalchemy import Table, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from perdure.domain.events import Event
+from perdure.storage.knowledge_tables import KnowledgeBaseRow
 from perdure.storage.tables import EventRow, FlowRow
 
 _INSERT = insert(cast("Table", EventRow.__table__))
@@ -39,12 +40,31 @@ async def next_version(session: AsyncSession, aggregate_type: str, aggregate_id:
     return (latest or 0) + 1
 
 
+async def read_knowledge_base_events(session: AsyncSession, knowledgebase_id: UUID, *, user_id: int) -> list[Event]:
+    """All events of a knowledge base of this user's, deleted ones included. Empty where there is none."""
+    return await _read(session, "KnowledgeBase", knowledgebase_id, KnowledgeBaseRow, user_id)
+
+
 async def read_flow_events(session: AsyncSession, flow_id: UUID, *, user_id: int) -> list[Event]:
     """All events of a flow of this user's, deleted ones included. Empty where there is no such flow."""
+    return await _read(session, "Flow", flow_id, FlowRow, user_id)
+
+
+async def _read(
+    session: AsyncSession,
+    aggregate_type: str,
+    aggregate_id: UUID,
+    owned: type[FlowRow] | type[KnowledgeBaseRow],
+    user_id: int,
+) -> list[Event]:
     rows = await session.scalars(
         select(EventRow)
-        .join(FlowRow, FlowRow.id == flow_id)
-        .where(EventRow.aggregate_type == "Flow", EventRow.aggregate_id == str(flow_id), FlowRow.user_id == user_id)
+        .join(owned, owned.id == aggregate_id)
+        .where(
+            EventRow.aggregate_type == aggregate_type,
+            EventRow.aggregate_id == str(aggregate_id),
+            owned.user_id == user_id,
+        )
         .order_by(EventRow.version)
     )
     return [

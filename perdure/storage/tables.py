@@ -276,6 +276,46 @@ class TranscriptRow(Base):
     __table_args__ = (PrimaryKeyConstraint("execution_id", "run_id", "step_id", "sequence"),)
 
 
+class ApprovalRow(Base):
+    """What a run asks people, for lists and inboxes. The truth is Temporal's history.
+
+    A row is written where the run notes the same, before the run itself goes on. One that is still pending when its
+    execution has ended is shown as cancelled by that: a run that was terminated could not say so, and one that is
+    reset waits again.
+    """
+
+    __tablename__ = "approvals"
+
+    execution_id: Mapped[UUID]
+    approval_id: Mapped[str]
+    # Temporal's run that asked: after a reset another one asks again.
+    run_id: Mapped[str]
+    user_id: Mapped[int]
+    kind: Mapped[str]
+    node_id: Mapped[str]
+    title: Mapped[str]
+    # JSON, not JSONB: what a model wrote may hold what only JSON can keep, and numbers stay as they were written.
+    arguments: Mapped[Json] = mapped_column(JSON(none_as_null=True))
+    revision: Mapped[str]
+    approvers: Mapped[list[str]]
+    quorum: Mapped[int]
+    approved_by: Mapped[list[str]]
+    deadline: Mapped[datetime | None]
+    default_decision: Mapped[str]
+    status: Mapped[str]
+    decided_by: Mapped[list[str]]
+    comment: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    decided_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("execution_id", "approval_id"),
+        Index("ix_approvals_owner", "user_id", "status", text("created_at DESC")),
+        Index("ix_approvals_approvers", "approvers", postgresql_using="gin"),
+        Index("ix_approvals_inbox", "approvers", postgresql_using="gin", postgresql_where=text("status = 'pending'")),
+    )
+
+
 class PayloadRow(Base):
     """A Temporal payload too large for history, by its SHA-256; it lives as long as its execution."""
 

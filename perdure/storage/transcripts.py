@@ -91,7 +91,7 @@ async def keep_output(connection: AsyncConnection, kept: KeptOutput) -> None:
     }
     row = {**ref, "sequence": ANSWER, "role": "tool", "content": result.text, "result": facts}
     await connection.execute(_APPEND, row)
-    if result.characters > len(result.text):
+    if kept.whole.content != result.text:
         whole = {"sequence": WHOLE, "role": "tool", "content": kept.whole.content, "result": None}
         await connection.execute(_APPEND, {**ref, **whole})
 

@@ -16,7 +16,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.domain.events import ExecutionEvent
 from perdure.record.fold import RunState, fold
-from perdure.record.mapping import Recorded, to_events
+from perdure.record.mapping import to_events
+from perdure.record.reading import Recorded
 from perdure.temporal.starting import run_handle
 
 

@@ -87,7 +87,7 @@ async def test_a_drawing_of_another_shape_is_refused(alice: Caller, drawing: obj
         ({}, ["body", "name"]),
         ({"name": ""}, ["body", "name"]),
         ({"name": "   "}, ["body", "name"]),
-        ({"name": "T", "orchestration_type": "swarm"}, ["body", "orchestration_type"]),
+        ({"name": "T", "orchestration_type": "crowd"}, ["body", "orchestration_type"]),
         ({"name": "T", "agentz": []}, ["body", "agentz"]),
         ({"name": "T", "agents": [{"name": "A", "priority": 0}]}, ["body", "agents", 0, "priority"]),
         ({"name": "T", "agents": [{"name": "A", "dependencies": ["B"]}]}, ["body"]),

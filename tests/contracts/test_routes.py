@@ -55,4 +55,6 @@ def test_every_route_is_documented(app: FastAPI, routes: list[tuple[str, str]]) 
     documented = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     pages = {"/openapi.json", "/docs", "/docs/{name}", "/redoc", "/redoc/{name}", "/problems/{name}"}
 
-    assert documented == {(method, path) for method, path in routes if path not in pages}
+    # The document names a parameter without saying that it may hold slashes.
+    served = {(method, path.replace(":path}", "}")) for method, path in routes if path not in pages}
+    assert documented == served

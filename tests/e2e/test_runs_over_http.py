@@ -125,7 +125,7 @@ async def test_a_flow_edited_during_its_run_is_run_as_it_was(product: Product, m
 @pytest.mark.parametrize(
     ("kind", "fields", "says"),
     [
-        ("agentflows", {"orchestration_type": "hierarchical"}, "hierarchical"),
+        ("agentflows", {"orchestration_type": "swarm"}, "swarm"),
         ("agentflows", {"is_active": False}, "deactivated"),
         ("agentflows", {"agents": [{"name": "A", "tools": ["http_request"]}]}, "tools"),
         ("chatflows", {"name": "C", "memory_config": {"type": "vector"}}, "vector"),

@@ -13,12 +13,21 @@ from uuid import UUID, uuid4
 
 from pydantic import JsonValue
 
+from perdure.domain.knowledge import Document, IngestionInput
 from perdure.executions import cancel_execution
 from perdure.temporal.client import TASK_QUEUE
+from perdure.temporal.ingesting import ingestion_id
+from tests.support.deciding import new_user, owner_of, say, until
+from tests.support.knowledge import Library
 from tests.support.running import Lab, lab_runtime, lab_worker, new_lab
-from tests.support.scripted_model import Behaviour, ScriptedModel
+from tests.support.scripted_embeddings import EmbeddingBehaviour
+from tests.support.scripted_model import Behaviour, ScriptedCall, ScriptedModel
+from tests.support.sizing import sizing
 
 HISTORIES = Path(__file__).parent / "histories"
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+SUPERVISOR: dict[str, JsonValue] = {"enabled": True, "llm_provider": "openai", "llm_model": "scripted"}
 
 
 async def agentflow_completed(lab: Lab) -> str:
@@ -56,6 +65,147 @@ async def agentflow_without_agents(lab: Lab) -> str:
     return str((await lab.run(await lab.agentflow(), message="Go.")).id)
 
 
+async def agentflow_approved(lab: Lab) -> str:
+    """Two of two agree before the agent begins, one of them edits; one tool call is rejected."""
+    others = [await new_user(lab), await new_user(lab)]
+    policy: JsonValue = {"approvers": [other.email for other in others], "quorum": 2}
+    tool: JsonValue = {"type": "http_request", "requires_approval": True}
+    await lab.model.script(Behaviour(tool_calls=(ScriptedCall(name="http_request", arguments={"url": "http://x"}),)))
+    flow = await lab.agentflow(agents=[{"id": "w", "name": "Writer", "requires_approval": policy, "tools": [tool]}])
+    execution_id = await lab.start(flow, message="Go.")
+    await until(lab, execution_id, "ApprovalRequested")
+    edited: dict[str, JsonValue] = {"task": "Go slowly."}
+    await say(lab, others[0], execution_id, "agent:1:w", "edit", edited=edited)
+    await until(lab, execution_id, "ApprovalCounted")
+    await say(lab, others[1], execution_id, "agent:1:w", "approve")
+    await until(lab, execution_id, "ApprovalRequested", count=2)
+    await say(lab, await owner_of(lab), execution_id, "w/1-http_request", "reject")
+    await lab.finish(execution_id)
+    return str(execution_id)
+
+
+async def agentflow_rejected_by_deadline(lab: Lab) -> str:
+    """Nobody decides in time."""
+    policy: JsonValue = {"deadline_seconds": 0.3}
+    flow = await lab.agentflow(agents=[{"name": "Writer", "requires_approval": policy}])
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_adaptive(lab: Lab) -> str:
+    """At once is not enough, one after another is."""
+    await lab.model.script(
+        Behaviour(user="Size up", text=sizing("parallel")),
+        Behaviour(user="Judge the answer", text='{"reason": "Too short.", "sufficient": false}'),
+        Behaviour(user="Size up", text=sizing("sequential")),
+        Behaviour(user="Judge the answer", text='{"reason": "All there.", "sufficient": true}'),
+    )
+    flow = await lab.agentflow(orchestration_type="adaptive", agents=[{"name": "Ann"}, {"name": "Bob"}])
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_consensus(lab: Lab) -> str:
+    """Three agents answer, criticise and vote at once; one abstains."""
+    await lab.model.script(
+        Behaviour(user="Vote for", text='{"reason": "It is clear.", "answer": 2}', times=2),
+        Behaviour(user="Vote for|cannot be used", text="None of them.", times=2),
+    )
+    flow = await lab.agentflow(
+        orchestration_type="consensus_building",
+        agents=[{"name": "One"}, {"name": "Two"}, {"name": "Three"}],
+        orchestration_config={"max_rounds": 1},
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_reflection(lab: Lab) -> str:
+    """The second draft passes."""
+    await lab.model.script(
+        Behaviour(system="critic", text='{"changes": "Shorter.", "passes": false}'),
+        Behaviour(system="critic", text='{"changes": "", "passes": true}'),
+    )
+    flow = await lab.agentflow(
+        orchestration_type="reflection", agents=[{"name": "Writer"}, {"name": "Reader", "role": "critic"}]
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_routing(lab: Lab) -> str:
+    """The choice is valid at the second attempt."""
+    await lab.model.script(
+        Behaviour(system="supervisor", text='{"reason": "It fits.", "agent": "Nobody"}'),
+        Behaviour(system="supervisor", text='{"reason": "It fits.", "agent": "Two"}'),
+    )
+    flow = await lab.agentflow(orchestration_type="dynamic_routing", agents=[{"name": "One"}, {"name": "Two"}])
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_swarm(lab: Lab) -> str:
+    """The work goes from the first agent to the third and back."""
+    to_three = ScriptedCall(name="hand_over", arguments={"agent": "Three", "reason": "It knows."}, id="call-1")
+    to_one = ScriptedCall(name="hand_over", arguments={"agent": "One", "reason": "It began."}, id="call-2")
+    await lab.model.script(
+        Behaviour(system="One", text="I began.", tool_calls=(to_three,)),
+        Behaviour(system="Three", tool_calls=(to_one,)),
+    )
+    flow = await lab.agentflow(orchestration_type="swarm", agents=[{"name": "One"}, {"name": "Two"}, {"name": "Three"}])
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_parallel(lab: Lab) -> str:
+    """Two at once, a third when one of them is done, no more than two at a time, and the supervisor's answer."""
+    await lab.model.script(Behaviour(system="Two", text="two", delay_ms=800))
+    flow = await lab.agentflow(
+        orchestration_type="parallel",
+        orchestration_config={"max_parallel": 2},
+        supervisor_config=SUPERVISOR,
+        agents=[{"name": "One"}, {"name": "Two"}, {"name": "Three", "dependencies": ["One"]}, {"name": "Four"}],
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_parallel_left_out(lab: Lab) -> str:
+    """One of three gives up, is asked once more by the supervisor's wish, gives up again and is left out."""
+    await lab.model.script(
+        Behaviour(system="You are One", status=400, body={"error": {"message": "no"}}, times=2),
+        Behaviour(system="supervisor", text='{"reason": "Once more.", "choice": "retry"}'),
+        Behaviour(system="supervisor", text='{"reason": "Enough.", "choice": "go_on"}'),
+    )
+    flow = await lab.agentflow(
+        orchestration_type="parallel",
+        orchestration_config={"on_agent_failure": "ask_supervisor"},
+        agents=[{"name": "One"}, {"name": "Two"}, {"name": "Three", "dependencies": ["One"]}],
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_hierarchical(lab: Lab) -> str:
+    """Two delegations at once, one with a long task; one of them mended; the answer written after the decision."""
+    long_task = "long " * 1000
+    both = f'[{{"agent": "One", "task": "{long_task}"}}, {{"agent": "Two", "task": "Do that."}}]'
+    decisions = (
+        f'{{"action": "delegate", "assignments": {both}}}',
+        '{"action": "mend", "assignments": [{"agent": "One", "task": "Shorter."}]}',
+        "not a decision",
+        '{"action": "finish"}',
+    )
+    await lab.model.script(*(Behaviour(system="You decide", text=text) for text in decisions))
+    flow = await lab.agentflow(
+        orchestration_type="hierarchical", supervisor_config=SUPERVISOR, agents=[{"name": "One"}, {"name": "Two"}]
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
+async def agentflow_hierarchical_rule_based(lab: Lab) -> str:
+    """A rule chooses the agent, the supervisor makes the answer."""
+    config: dict[str, JsonValue] = {"decision_strategy": "rule_based", "rules": [{"when": ["go"], "agent": "Two"}]}
+    flow = await lab.agentflow(
+        orchestration_type="hierarchical",
+        supervisor_config={**SUPERVISOR, **config},
+        agents=[{"name": "One"}, {"name": "Two"}],
+    )
+    return str((await lab.run(flow, message="Go.")).id)
+
+
 async def chatflow_completed(lab: Lab) -> str:
     """A second turn."""
     flow = await lab.chatflow()
@@ -81,11 +231,43 @@ async def chatflow_cancelled(lab: Lab) -> str:
     return await _cancelled(lab, await lab.start(await lab.chatflow(), message="Hi"))
 
 
+async def ingestion_completed(lab: Lab) -> str:
+    """Three batches; the second is embedded at the second attempt."""
+    await lab.model.script_embeddings(EmbeddingBehaviour(after=1, status=503))
+    library = Library(lab)
+    base = await library.scripted(chunk_size=50, chunk_overlap=0)
+    text = "\n\n".join(f"word{number} " * 20 for number in range(300))
+    return await _ingested(library, await library.upload(base, "long.txt", text))
+
+
+async def ingestion_failed(lab: Lab) -> str:
+    """A file that cannot be read."""
+    library = Library(lab)
+    return await _ingested(library, await library.upload(await library.make(), "broken.pdf", "%PDF-1.7 nothing"))
+
+
+async def ingestion_of_a_deleted_document(lab: Lab) -> str:
+    """Deleted while its second batch is embedded."""
+    await lab.model.script_embeddings(EmbeddingBehaviour(after=1, status=503))
+    library = Library(lab)
+    base = await library.scripted(chunk_size=50, chunk_overlap=0)
+    text = "\n\n".join(f"word{number} " * 20 for number in range(300))
+    document = await library.upload(base, "long.txt", text)
+    await lab.model.wait_for_embedding_calls(2)
+    await library.delete(document)
+    return await _ingested(library, document)
+
+
 async def reconcile(lab: Lab) -> str:
     """One pass of housekeeping."""
     workflow_id = f"reconcile-{uuid4()}"
     await lab.runtime.client.execute_workflow("Reconcile", id=workflow_id, task_queue=TASK_QUEUE)
     return workflow_id
+
+
+async def _ingested(library: Library, document: Document) -> str:
+    await library.ended(document)
+    return ingestion_id(IngestionInput(knowledgebase_id=document.knowledgebase_id, document_id=document.id))
 
 
 async def _cancelled(lab: Lab, execution_id: UUID) -> str:
@@ -103,10 +285,24 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         agentflow_failed,
         agentflow_cancelled,
         agentflow_without_agents,
+        agentflow_approved,
+        agentflow_rejected_by_deadline,
+        agentflow_adaptive,
+        agentflow_consensus,
+        agentflow_reflection,
+        agentflow_routing,
+        agentflow_swarm,
+        agentflow_parallel,
+        agentflow_parallel_left_out,
+        agentflow_hierarchical,
+        agentflow_hierarchical_rule_based,
         chatflow_completed,
         chatflow_told,
         chatflow_failed,
         chatflow_cancelled,
+        ingestion_completed,
+        ingestion_failed,
+        ingestion_of_a_deleted_document,
         reconcile,
     )
 }
@@ -117,15 +313,17 @@ async def record(names: list[str]) -> None:
     HISTORIES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         async with (
-            lab_runtime(Path(folder)) as runtime,
             ScriptedModel() as model,
+            lab_runtime(Path(folder), model) as runtime,
             lab_worker(runtime, model),
         ):
             for name in names:
                 lab = await new_lab(runtime, model)
                 workflow_id = await SCENARIOS[name](lab)
                 history = await runtime.client.get_workflow_handle(workflow_id).fetch_history()
-                (HISTORIES / f"{name}.json").write_text(history.to_json() + "\n")
+                # Stack traces name the files of whoever records.
+                text = history.to_json().replace(f"{CHECKOUT}/", "")
+                (HISTORIES / f"{name}.json").write_text(f"{text}\n")
                 print(f"{name}: {len(history.events)} events")  # noqa: T201 - a script
 
 

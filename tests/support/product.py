@@ -149,6 +149,14 @@ class Product:
                 return execution
             await asyncio.sleep(POLL_SECONDS)
 
+    async def asked(self, execution_id: JsonValue) -> JsonObject:
+        """The first approval that an execution asks for, once it does."""
+        while True:
+            approvals = (await self.get(f"{API}/executions/{execution_id}/approvals"))["approvals"]
+            if isinstance(approvals, list) and approvals and isinstance(approvals[0], dict):
+                return approvals[0]
+            await asyncio.sleep(POLL_SECONDS)
+
     @property
     def http(self) -> aiohttp.ClientSession:
         """The session that carries the token."""

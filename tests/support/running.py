@@ -19,9 +19,10 @@ from perdure.domain.flows import Agentflow, AgentflowCreate, Chatflow, ChatflowC
 from perdure.domain.users import Origin
 from perdure.embedded.services import open_services
 from perdure.executions import StartRequest, get_execution, start_execution
+from perdure.knowledge_tool import knowledge_search
 from perdure.live import LiveWriter
 from perdure.llm import Models, ProviderKeys
-from perdure.settings import Settings
+from perdure.settings import Settings, ToolSettings
 from perdure.storage import flows, migrate
 from perdure.storage.users import ensure_user
 from perdure.temporal.starting import run_handle
@@ -109,9 +110,14 @@ def replayer(converter: DataConverter) -> Replayer:
     return Replayer(workflows=WORKFLOWS, data_converter=converter, workflow_runner=checking_runner())
 
 
+def scripted_keys(model: ScriptedModel) -> ProviderKeys:
+    """Keys that lead to the scripted model."""
+    return ProviderKeys(openai_base_url=model.base_url, openai_api_key=SecretStr("sk-test"))
+
+
 @asynccontextmanager
-async def lab_runtime(folder: Path) -> AsyncGenerator[Runtime]:
-    """PostgreSQL and Temporal of their own in `folder`, migrated and prepared."""
+async def lab_runtime(folder: Path, model: ScriptedModel) -> AsyncGenerator[Runtime]:
+    """PostgreSQL and Temporal of their own in `folder`, migrated and prepared; embeddings by the scripted model."""
     settings = Settings.model_validate(
         {
             "data_dir": folder,
@@ -123,17 +129,19 @@ async def lab_runtime(folder: Path) -> AsyncGenerator[Runtime]:
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(settings, announce=lambda _line: None))
         await migrate.upgrade(services.endpoints.database_url)
-        yield await stack.enter_async_context(open_runtime(services.settings, services.endpoints))
+        yield await stack.enter_async_context(
+            open_runtime(services.settings, services.endpoints, keys=scripted_keys(model))
+        )
 
 
 @asynccontextmanager
 async def lab_worker(runtime: Runtime, model: ScriptedModel) -> AsyncGenerator[None]:
     """A worker in this process, its model calls answered by the scripted model."""
-    keys = ProviderKeys(openai_base_url=model.base_url, openai_api_key=SecretStr("sk-test"))
     async with (
         LiveWriter(runtime.endpoints.database_url) as live,
-        Models(keys) as models,
-        build_worker(runtime, models, Toolbox(), live, None, runner=checking_runner()),
+        Models(scripted_keys(model)) as models,
+        Toolbox(ToolSettings(http_allow_private=True), search=knowledge_search(runtime)) as toolbox,
+        build_worker(runtime, models, toolbox, live, None, runner=checking_runner()),
     ):
         yield
 
@@ -154,9 +162,9 @@ async def model() -> AsyncGenerator[ScriptedModel]:
 
 
 @pytest.fixture(scope="session")
-async def runtime(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Runtime]:
+async def runtime(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel) -> AsyncGenerator[Runtime]:
     """PostgreSQL and Temporal of the session."""
-    async with lab_runtime(tmp_path_factory.mktemp("lab")) as running:
+    async with lab_runtime(tmp_path_factory.mktemp("lab"), model) as running:
         yield running
 
 

@@ -17,6 +17,12 @@ from typing import Self
 
 import aiohttp
 
+from tests.support.scripted_embeddings import (
+    EMBEDDING_BEHAVIOURS,
+    EMBEDDING_CALLS,
+    EmbeddingBehaviour,
+    EmbeddingCall,
+)
 from tests.support.scripted_wire import BEHAVIOURS, Behaviour, RecordedRequest, RecordedRequests, ScriptedCall
 
 __all__ = ["Behaviour", "RecordedRequest", "RecordedRequests", "ScriptedCall", "ScriptedModel"]
@@ -81,6 +87,27 @@ class ScriptedModel:
         content = BEHAVIOURS.dump_json(list(behaviours))
         async with self._session.post("/script", data=io.BytesIO(content)) as response:
             response.raise_for_status()
+
+    async def script_embeddings(self, *behaviours: EmbeddingBehaviour) -> None:
+        """Say how the next calls for embeddings are answered."""
+        content = EMBEDDING_BEHAVIOURS.dump_json(list(behaviours))
+        async with self._session.post("/embeddings/script", data=io.BytesIO(content)) as response:
+            response.raise_for_status()
+
+    async def embedding_calls(self) -> list[EmbeddingCall]:
+        """The calls for embeddings since the last reset, oldest first."""
+        async with self._session.get("/embeddings") as response:
+            response.raise_for_status()
+            return EMBEDDING_CALLS.validate_json(await response.read())
+
+    async def wait_for_embedding_calls(self, count: int, *, seconds: float = 10) -> list[EmbeddingCall]:
+        """Wait until at least `count` calls for embeddings have come in; TimeoutError after `seconds`."""
+        async with asyncio.timeout(seconds):
+            while True:
+                calls = await self.embedding_calls()
+                if len(calls) >= count:
+                    return calls
+                await asyncio.sleep(POLL_SECONDS)
 
     async def reset(self) -> None:
         """Forget the script and the requests."""

@@ -11,6 +11,7 @@ import orjson
 from aiohttp import web
 
 from tests.support.scripted_answer import Answer
+from tests.support.scripted_embeddings import EmbeddingDesk
 from tests.support.scripted_wire import BEHAVIOURS, Behaviour, ChatBody, last_content, system_text, text_of
 
 REQUESTS_KEPT = 20_000
@@ -39,6 +40,7 @@ class _Server:
         self._script: list[tuple[Behaviour, Iterator[int] | None]] = []
         self._requests: deque[_Open] = deque(maxlen=REQUESTS_KEPT)
         self._total = 0
+        self._embeddings = EmbeddingDesk()
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=64 * 1024 * 1024)
@@ -47,6 +49,7 @@ class _Server:
         app.router.add_post("/script", self.script)
         app.router.add_post("/reset", self.reset)
         app.router.add_get("/requests", self.requests)
+        self._embeddings.add_routes(app)
         return app
 
     async def models(self, _request: web.Request) -> web.Response:
@@ -61,6 +64,7 @@ class _Server:
     async def reset(self, _request: web.Request) -> web.Response:
         self._script.clear()
         self._requests.clear()
+        self._embeddings.reset()
         self._total = 0
         return web.json_response({})
 

@@ -12,7 +12,7 @@ from perdure.domain.runs import StepRef
 from perdure.domain.teams import Agent
 from perdure.orchestration.steps import Answer, Form, Handoff, StepFailedError, UndecidedError
 
-Scripted = str | Handoff | Exception
+Scripted = str | Handoff | tuple[str, Handoff] | Exception
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Asked:
     task: str | None
     after: list[str]
     beside: list[str]
+    question: str = ""
+    may_hand_over_to: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class Decided:
 class ScriptedSteps:
     """Answers from `answers` by agent name, one after another (the last repeats), else "NAME's answer".
 
-    An answer that is an exception is raised. `decisions` are filled-in forms as plain fields, or exceptions, in order;
-    one that `check` objects to is mended by the next one, once, as a real model would be asked to.
+    An answer that is an exception is raised; a handoff may have words beside it.
+    `decisions` are filled-in forms as plain fields, or exceptions, in order; one that `check` objects to is
+    mended by the next one, once, as a real model would be asked to.
     """
 
     answers: Mapping[str, Sequence[Scripted]] = field(default_factory=dict[str, Sequence[Scripted]])
@@ -48,6 +51,11 @@ class ScriptedSteps:
     asked: list[Asked] = field(default_factory=list[Asked])
     decided: list[Decided] = field(default_factory=list[Decided])
     notes: list[Note] = field(default_factory=list[Note])
+    task: str = "The task."
+    slow: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many times as long as the others an agent takes."""
+    stopped: list[str] = field(default_factory=list[str])
+    """Who was stopped at work."""
 
     def __post_init__(self) -> None:
         self._left = {name: deque(scripted) for name, scripted in self.answers.items()}
@@ -60,17 +68,21 @@ class ScriptedSteps:
         agent: Agent,
         *,
         task: str | None = None,
+        question: str = "",
         after: Sequence[Answer] = (),
         may_hand_over_to: Sequence[Agent] = (),
     ) -> Answer:
-        del may_hand_over_to
-        self.asked.append(Asked(agent.name, task, [answer.label for answer in after], list(self._at_work)))
+        labels, others = [answer.label for answer in after], [other.name for other in may_hand_over_to]
+        self.asked.append(Asked(agent.name, task, labels, list(self._at_work), question, others))
         self._at_work.append(agent.name)
         try:
             # Everybody who is asked at the same time is at work before the first answers.
-            for _ in range(5):
+            for _ in range(5 * self.slow.get(agent.name, 1)):
                 await asyncio.sleep(0)
             return self._answer(agent)
+        except asyncio.CancelledError:
+            self.stopped.append(agent.name)
+            raise
         finally:
             self._at_work.remove(agent.name)
 
@@ -81,13 +93,14 @@ class ScriptedSteps:
             said = left[0] if len(left) == 1 else left.popleft()
         if isinstance(said, Exception):
             raise said
+        text, handoff = said if isinstance(said, tuple) else (said, None) if isinstance(said, str) else ("", said)
         self._count[agent.id] += 1
         return Answer(
             agent_id=agent.id,
             label=agent.name,
-            text=said if isinstance(said, str) else "",
+            text=text,
             ref=StepRef(execution_id=UUID(int=1), run_id="r", step_id=f"{agent.id}:{self._count[agent.id]}"),
-            handoff=said if isinstance(said, Handoff) else None,
+            handoff=handoff,
         )
 
     async def decide(

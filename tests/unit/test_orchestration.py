@@ -1,8 +1,5 @@
 """Strategies as pure functions: who is asked, in what order, knowing what."""
 
-from datetime import UTC, datetime
-from uuid import UUID
-
 import pytest
 
 from perdure.domain.flows import Agentflow, MemoryType, OrchestrationType
@@ -13,24 +10,7 @@ from perdure.orchestration.models import NoModelError, model_of_agent
 from perdure.orchestration.prompts import system_prompt, task_of, with_context
 from perdure.orchestration.steps import StepFailedError
 from tests.support.scripted_steps import ScriptedSteps, gives_up
-
-ID = UUID(int=1)
-NOW = datetime(2026, 11, 22, tzinfo=UTC)
-
-
-def team(*agents: Agent, **fields: object) -> Agentflow:
-    return Agentflow.model_validate(
-        {
-            "id": ID,
-            "user_id": 1,
-            "version": 1,
-            "created_at": NOW,
-            "updated_at": NOW,
-            "name": "Team",
-            "agents": list(agents),
-            **fields,
-        }
-    )
+from tests.support.teams import team
 
 
 async def test_sequential_asks_dependencies_first_then_by_priority_and_shows_what_came_before() -> None:
@@ -64,7 +44,16 @@ async def test_a_team_without_agents_lets_its_supervisor_answer_alone() -> None:
 
 
 def test_only_types_with_code_of_their_own_can_run() -> None:
-    assert set(STRATEGIES) == {OrchestrationType.SEQUENTIAL}
+    assert set(STRATEGIES) == {
+        OrchestrationType.SEQUENTIAL,
+        OrchestrationType.PARALLEL,
+        OrchestrationType.HIERARCHICAL,
+        OrchestrationType.ADAPTIVE,
+        OrchestrationType.CONSENSUS_BUILDING,
+        OrchestrationType.REFLECTION,
+        OrchestrationType.DYNAMIC_ROUTING,
+        OrchestrationType.SWARM,
+    }
     assert MemoryType.BUFFER in __import__("perdure.memory", fromlist=["MEMORIES"]).MEMORIES
 
 

@@ -32,6 +32,7 @@ from perdure.domain.generation import ModelRef, Usage
 from perdure.domain.notes import (
     AgentLeftOut,
     ApprovalClosed,
+    ApprovalCounted,
     ApprovalRequested,
     Ballot,
     DecisionMade,
@@ -42,8 +43,9 @@ from perdure.domain.notes import (
 from perdure.domain.runs import GenerateInput, GenerateResult, RunInput, RunResult, StepFailure, StepRef
 from perdure.domain.teams import Agent
 from perdure.record.fold import fold
-from perdure.record.mapping import Recorded, to_events
-from tests.unit.test_orchestration import ID, NOW, team
+from perdure.record.mapping import to_events
+from perdure.record.reading import Recorded
+from tests.support.teams import ID, NOW, team
 
 MODEL = ModelRef(provider="openai", name="gpt-4o-mini")
 FLOW = team(Agent(id="a", name="Ann"), Agent(id="b", name="Bob"))
@@ -263,6 +265,7 @@ EXAMPLES: list[ExecutionEventData] = [
         node_id="a",
         title="A calls http_request",
         arguments={"url": "https://example.org"},
+        revision="1",
         approvers=["ada@example.org"],
         quorum=1,
         deadline=None,
@@ -275,9 +278,22 @@ EXAMPLES: list[ExecutionEventData] = [
         email="ada@example.org",
         comment=None,
         edited_arguments=None,
+        revision="1",
         refused=None,
     ),
-    ApprovalClosed(approval_id="a/1", decision="approve", decided_by=["ada@example.org"], comment=None),
+    ApprovalCounted(
+        approval_id="a/1", arguments={}, revision="1", approved_by=["ada@example.org"], quorum=2, comment=None
+    ),
+    ApprovalClosed(
+        approval_id="a/1",
+        decision="withdraw",
+        arguments={},
+        revision="1",
+        approved_by=[],
+        decided_by=[],
+        comment=None,
+        decided_at=None,
+    ),
     CancelRequested(reason=None),
     RunReset(base_run_id="b", reason="again"),
     EngineTrouble(cause="NON_DETERMINISTIC_ERROR", message=None),

@@ -1,0 +1,220 @@
+"""Knowledge bases as every door uses them: take a document in, and search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import groupby
+from typing import Protocol
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from perdure.bootstrap import Runtime
+from perdure.domain.errors import UnsupportedMediaTypeError
+from perdure.domain.flows import RetrievalStrategy
+from perdure.domain.generation import ModelRef
+from perdure.domain.knowledge import Document, Hit, IngestionInput, KnowledgeBase, RetrievalSettings
+from perdure.domain.users import Origin
+from perdure.llm.embeddings import Embeddings
+from perdure.retrieval.formats import kind_of
+from perdure.retrieval.fusion import diversify, fuse
+from perdure.retrieval.lexemes import search_query
+from perdure.storage.chunk_search import Near, Scope, matching, nearest, read_chunks
+from perdure.storage.documents import Upload, add_piece, insert_document, record_document
+from perdure.storage.knowledge import (
+    lock_knowledge_base,
+    no_knowledge_base,
+    read_knowledge_base,
+    read_knowledge_bases,
+)
+from perdure.temporal.ingesting import start_ingestion
+
+_PIECE_BYTES = 1024 * 1024
+_CANDIDATES_PER_RESULT = 4
+_FEWEST_CANDIDATES = 40
+"""How many chunks each list holds from which `mmr` and `hybrid` choose."""
+
+
+_QUERY_SECONDS = 30
+"""How long a query may take to be embedded."""
+
+
+class UploadedFile(Protocol):
+    """A file that has come in, on the API's disk or in its memory."""
+
+    async def read(self, size: int) -> bytes:
+        """Read on, at most so many bytes; none at the end."""
+        ...
+
+    async def seek(self, offset: int) -> None:
+        """Go to this place."""
+        ...
+
+
+async def take_in(
+    runtime: Runtime,
+    origin: Origin,
+    knowledgebase_id: UUID,
+    *,
+    name: str,
+    media_type: str | None,
+    file: UploadedFile,
+) -> Document:
+    """Keep an upload and start its ingestion, in one transaction: neither exists without the other.
+
+    Raises NotFoundError, UnsupportedMediaTypeError, Temporal's RPCError when it does not answer.
+    """
+    kind = kind_of(name, media_type)
+    if kind is None:
+        raise UnsupportedMediaTypeError(
+            "Documents are PDF, DOCX, HTML, Markdown, plain text, CSV or JSON: name the file with its ending."
+        )
+    async with runtime.single.connect() as connection:
+        await read_knowledge_base(connection, knowledgebase_id, user_id=origin.user_id)
+    digest, size = sha256(), 0
+    while piece := await file.read(_PIECE_BYTES):
+        digest.update(piece)
+        size += len(piece)
+    await file.seek(0)
+    upload = Upload(uuid4(), name, kind.value, size, digest.hexdigest())
+    async with runtime.sessions.begin() as session:
+        document = await insert_document(session, knowledgebase_id, upload)
+        sequence = 0
+        while piece := await file.read(_PIECE_BYTES):
+            await add_piece(session, document.id, sequence, piece)
+            sequence += 1
+        # Held from here on only: several files at once wait for each other's commit, not for each other's bytes.
+        base = await lock_knowledge_base(session, knowledgebase_id, user_id=origin.user_id)
+        await record_document(session, origin, base, document)
+        await start_ingestion(runtime.client, IngestionInput(knowledgebase_id=base.id, document_id=document.id))
+    return document
+
+
+async def search(
+    database: AsyncEngine,
+    embeddings: Embeddings,
+    *,
+    user_id: int,
+    knowledgebase_ids: Sequence[str],
+    query: str,
+    settings: RetrievalSettings,
+) -> list[Hit]:
+    """Search knowledge bases of this user's together, best first.
+
+    Args:
+        database: a pool; each statement is short.
+        embeddings: embeds the query, once for each model that the knowledge bases have.
+        user_id: whose knowledge bases.
+        knowledgebase_ids: at least one; the same one twice counts once.
+        query: what is looked for; a blank one finds nothing.
+        settings: strategy, how many, from which score on.
+
+    Raises:
+        NotFoundError: a knowledge base is not there or not this user's; names it.
+        ModelCallError: the query could not be embedded; says whether to try again.
+    """
+    ids = [_as_id(text) for text in dict.fromkeys(knowledgebase_ids)]
+    async with database.connect() as connection:
+        bases = await read_knowledge_bases(connection, ids, user_id=user_id)
+    if not query.strip():
+        return []
+    looking = _Looking(database, embeddings, bases, query, settings)
+    match settings.retrieval_strategy:
+        case RetrievalStrategy.SIMILARITY:
+            ranked = await looking.by_similarity()
+        case RetrievalStrategy.MMR:
+            ranked = await looking.by_relevance_and_novelty()
+        case RetrievalStrategy.HYBRID:
+            ranked = await looking.by_fused_rank()
+    return await looking.hits(ranked)
+
+
+def _as_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise no_knowledge_base(text) from None
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """One search under way. Ranked lists are chunk ids with their scores, best first."""
+
+    database: AsyncEngine
+    embeddings: Embeddings
+    bases: Sequence[KnowledgeBase]
+    query: str
+    settings: RetrievalSettings
+
+    async def by_similarity(self) -> list[tuple[int, float]]:
+        found = [near for _, nears in await self._nearest(self.settings.top_k) for near in nears]
+        return [(near.id, near.similarity) for near in _best_first(found)]
+
+    async def by_relevance_and_novelty(self) -> list[tuple[int, float]]:
+        """Novelty is a matter of one model's vectors; those of several models take turns by similarity."""
+        chosen: list[Near] = []
+        for vector, nears in await self._nearest(self._candidates, with_embeddings=True):
+            able = [near for near in nears if self._is_good_enough(near.similarity)]
+            picked = diversify(vector, [near.embedding for near in able], self.settings.top_k)
+            chosen.extend(able[place] for place in picked)
+        several_models = len({base.embedding_model for base in self.bases}) > 1
+        return [(near.id, near.similarity) for near in (_best_first(chosen) if several_models else chosen)]
+
+    async def by_fused_rank(self) -> list[tuple[int, float]]:
+        found = [near for _, nears in await self._nearest(self._candidates) for near in nears]
+        wanted = search_query(self.query)
+        matched: list[int] = []
+        if wanted is not None:
+            async with self.database.connect() as connection:
+                bases = [base.id for base in self.bases]
+                matched = await matching(connection, bases, wanted, count=self._candidates)
+        return fuse([[near.id for near in _best_first(found)], matched])
+
+    async def hits(self, ranked: Sequence[tuple[int, float]]) -> list[Hit]:
+        """The best of a ranked list with their contents."""
+        able = [(chunk_id, score) for chunk_id, score in ranked if self._is_good_enough(score)]
+        able = able[: self.settings.top_k]
+        async with self.database.connect() as connection:
+            chunks = await read_chunks(connection, [chunk_id for chunk_id, _ in able])
+        versions = {base.id: base.version for base in self.bases}
+        return [
+            Hit(
+                content=chunk.content,
+                score=score,
+                document_id=chunk.document_id,
+                document_name=chunk.document_name,
+                chunk_index=chunk.chunk_index,
+                knowledgebase_id=chunk.knowledgebase_id,
+                knowledgebase_version=versions[chunk.knowledgebase_id],
+            )
+            for chunk_id, score in able
+            if (chunk := chunks.get(chunk_id)) is not None
+        ]
+
+    @property
+    def _candidates(self) -> int:
+        return max(_FEWEST_CANDIDATES, _CANDIDATES_PER_RESULT * self.settings.top_k)
+
+    def _is_good_enough(self, score: float) -> bool:
+        return self.settings.score_threshold is None or score >= self.settings.score_threshold
+
+    async def _nearest(self, count: int, *, with_embeddings: bool = False) -> list[tuple[list[float], list[Near]]]:
+        """The query's vector and the nearest chunks, for each model that the knowledge bases have."""
+        found: list[tuple[list[float], list[Near]]] = []
+        for (model, dimension), grouped in groupby(sorted(self.bases, key=_model_of), key=_model_of):
+            bases = list(grouped)
+            (vector,) = await self.embeddings.embed(
+                ModelRef.parse(model), [self.query], dimension=dimension, seconds=_QUERY_SECONDS
+            )
+            scope = Scope([base.id for base in bases], dimension, sum(base.chunk_count for base in bases))
+            nears = await nearest(self.database, scope, vector, count=count, with_embeddings=with_embeddings)
+            found.append((vector, nears))
+        return found
+
+
+def _model_of(base: KnowledgeBase) -> tuple[str, int]:
+    return base.embedding_model, base.embedding_dimension
+
+
+def _best_first(nears: Sequence[Near]) -> list[Near]:
+    return sorted(nears, key=lambda near: -near.similarity)

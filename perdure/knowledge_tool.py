@@ -1,0 +1,45 @@
+"""Knowledge bases as agents search them: the `knowledge_search` tool."""
+
+from pydantic import JsonValue
+
+from perdure.bootstrap import Runtime
+from perdure.domain.errors import NotFoundError
+from perdure.domain.flows import RetrievalStrategy
+from perdure.domain.knowledge import Hit, RetrievalSettings
+from perdure.domain.tools import KnowledgeSearchTool, ToolContext, ToolOutput
+from perdure.knowledge import search
+from perdure.llm import ModelCallError
+from perdure.tools import KnowledgeSearch, ToolCallError
+
+
+def knowledge_search(runtime: Runtime) -> KnowledgeSearch:
+    """What the toolbox carries out `knowledge_search` with: by meaning and by word, in the runner's knowledge bases."""
+
+    async def find(tool: KnowledgeSearchTool, query: str, context: ToolContext) -> ToolOutput:
+        settings = RetrievalSettings(retrieval_strategy=RetrievalStrategy.HYBRID, top_k=tool.top_k)
+        try:
+            hits = await search(
+                runtime.single,
+                runtime.embeddings,
+                user_id=context.user_id,
+                knowledgebase_ids=tool.knowledgebase_ids,
+                query=query,
+                settings=settings,
+            )
+        except NotFoundError as error:
+            return ToolOutput(content=error.detail, is_error=True)
+        except ModelCallError as error:
+            failure = ToolCallError(error.detail, retryable=error.retryable)
+        else:
+            return _output(hits)
+        raise failure
+
+    return find
+
+
+def _output(hits: list[Hit]) -> ToolOutput:
+    if not hits:
+        return ToolOutput(content="Nothing was found.", data={"sources": []})
+    passages = "\n\n".join(f"[{number}] {hit.document_name}\n{hit.content}" for number, hit in enumerate(hits, 1))
+    sources = [hit.model_dump(mode="json", exclude={"content"}) for hit in hits]
+    return ToolOutput(content=passages, data={"sources": list[JsonValue](sources)})

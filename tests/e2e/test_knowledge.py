@@ -1,0 +1,74 @@
+"""A document taken in by whole processes, with `kill -9` in the middle: no chunk is embedded or kept twice."""
+
+import asyncio
+
+import aiohttp
+import pytest
+
+from tests.support.product import API, JsonObject, Product
+from tests.support.scripted_embeddings import EmbeddingBehaviour
+from tests.support.scripted_model import ScriptedModel
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
+
+LONG = "\n\n".join(f"word{number} " * 20 for number in range(300))
+"""Three batches of chunks of at most 50 tokens."""
+
+
+async def uploaded(product: Product, path: str, name: str, content: str) -> JsonObject:
+    form = aiohttp.FormData()
+    form.add_field("file", content.encode(), filename=name)
+    async with product.http.post(f"{path}/documents", data=form) as response:
+        assert response.status == 200
+        document: JsonObject = await response.json()
+        return document
+
+
+async def until(product: Product, path: str, **wanted: object) -> JsonObject:
+    """A document once its fields are these; the test's own time limit bounds the wait."""
+    while True:
+        document = await product.get(path)
+        if wanted.items() <= document.items():
+            return document
+        assert document["status"] != "failed", document["error_message"]
+        await asyncio.sleep(0.05)
+
+
+async def test_a_killed_worker_embeds_only_the_batch_in_flight_again(product: Product, model: ScriptedModel) -> None:
+    await model.script_embeddings(EmbeddingBehaviour(after=1, hang=True))
+    body: JsonObject = {
+        "name": "Handbook",
+        "embedding_model": "openai:scripted",
+        "embedding_dimension": 64,
+        "chunk_size": 50,
+        "chunk_overlap": 0,
+    }
+    base = await product.post(f"{API}/knowledgebases", body)
+    path = f"{API}/knowledgebases/{base['id']}"
+    document = await uploaded(product, path, "long.txt", LONG)
+    await model.wait_for_embedding_calls(2)
+    await product.kill("worker")
+    stopped = await product.get(f"{path}/documents/{document['id']}")
+    assert (stopped["status"], stopped["chunks_done"]) == ("processing", 128)
+    await product.start("worker")
+    ready = await until(product, f"{path}/documents/{document['id']}", status="ready")
+    answered = [text for call in await model.embedding_calls() if call.answered for text in call.inputs]
+    assert len(answered) == len(set(answered)) == ready["chunks_total"] == ready["chunks_done"]
+    kept = await product.get(path)
+    assert kept["chunk_count"] == ready["chunks_total"]
+    found = await product.post(f"{path}/search", {"query": "word7", "top_k": 1, "retrieval_strategy": "hybrid"})
+    assert isinstance(found["results"], list)
+    (result,) = found["results"]
+    assert isinstance(result, dict)
+    assert "word7 " in str(result["content"])
+
+
+async def test_a_killed_api_leaves_a_document_whole_or_not_at_all(product: Product, model: ScriptedModel) -> None:
+    base = await product.post(f"{API}/knowledgebases", {"name": "Handbook"})
+    path = f"{API}/knowledgebases/{base['id']}"
+    document = await uploaded(product, path, "a.txt", "Ships float.")
+    await product.kill("api")
+    await product.start("api")
+    await until(product, f"{path}/documents/{document['id']}", status="ready")
+    assert (await product.get(path))["document_count"] == 1
+    assert await model.embedding_calls() == []

@@ -1,0 +1,48 @@
+"""Words and letter pairs, the same for documents and queries."""
+
+import pytest
+
+from perdure.retrieval.lexemes import MOST_QUERY_LEXEMES, document_vector, lexemes, search_query
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("Durable Execution, 2.0!", ["durable", "execution", "2", "0"]),
+        ("Straße", ["strasse"]),
+        ("don't", ["don't"]),
+        ("東京都", ["東京", "京都", "都"]),
+        ("학교에서 공부", ["학교", "교에", "에서", "서", "공부", "부"]),
+        ("カタカナ", ["カタ", "タカ", "カナ", "ナ"]),
+        ("ｶﾀｶﾅ Ｗｉｄｅ", ["カタ", "タカ", "カナ", "ナ", "wide"]),  # noqa: RUF001 - half and full width
+        ("Python入門3章", ["python", "入門", "門", "3", "章"]),
+        ("水", ["水"]),
+        ("?!", []),
+    ],
+)
+def test_a_text_is_cut_into_words_and_pairs(text: str, cut: list[str]) -> None:
+    assert list(lexemes(text)) == cut
+
+
+def test_a_document_keeps_places_and_quotes() -> None:
+    assert document_vector("go don't go") == "'go':1,3 'don''t':2"
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("Durable durable run", "'durable' | 'run'"),
+        ("東京都", "'東京' | '京都'"),
+        ("水", "'水':*"),
+        ("go 水 go", "'go' | '水':*"),
+        ("...", None),
+    ],
+)
+def test_a_query_asks_for_any_of_them(text: str, query: str | None) -> None:
+    assert search_query(text) == query
+
+
+def test_a_long_query_is_cut_short() -> None:
+    query = search_query(" ".join(f"word{number}" for number in range(1000)))
+    assert query is not None
+    assert query.count("|") == MOST_QUERY_LEXEMES - 1

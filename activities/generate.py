@@ -98,7 +98,7 @@ class GenerateActivities:
         return GenerationRequest(
             model=step.model,
             system_prompt=step.system_prompt,
-            messages=(*remembered, PromptMessage(role="user", content=prompt), *since),
+            messages=(*step.told, *remembered, PromptMessage(role="user", content=prompt), *since),
             temperature=step.temperature,
             max_tokens=step.max_tokens,
             tools=(*specs, *step.own_tools),

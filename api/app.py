@@ -1,5 +1,6 @@
 """The application: routes, errors, documentation and edge, put together round a runtime."""
 
+import asyncio
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -8,7 +9,19 @@ from fastapi.middleware.cors import CORSMiddleware
 from api import docs, openapi, problems
 from api.auth import Authenticator
 from api.edge import Edge
-from api.routes import agents, approvals, auth, chat, events, executions, flows, health, knowledgebases
+from api.routes import (
+    agents,
+    approvals,
+    auth,
+    chat,
+    chat_stream,
+    events,
+    executions,
+    flows,
+    health,
+    knowledgebases,
+    openai,
+)
 from perdure.bootstrap import Runtime
 
 _DESCRIPTION = """
@@ -17,7 +30,7 @@ Agentflows and chatflows that run durably: every execution is a Temporal workflo
 Success is 200 with a body. Errors are `application/problem+json` (RFC 9457). Authorize with address and password, an
 API key, or what `perdure token` prints.
 """
-_EXPOSED_HEADERS = ("ETag", "Location", "Retry-After")
+_EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "X-Execution-Id")
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -34,7 +47,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.authenticator = Authenticator(runtime.settings, runtime.single)
     app.state.login_desk = auth.LoginDesk()
-    for room in (health, auth, flows, agents, executions, approvals, chat, knowledgebases, events, problems, docs):
+    app.state.stopping = asyncio.Event()
+    rooms = (health, auth, flows, agents, executions, approvals, chat, chat_stream, knowledgebases, openai, events)
+    for room in (*rooms, problems, docs):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)

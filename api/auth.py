@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from cachetools import TTLCache
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
@@ -130,6 +130,26 @@ async def current_user(
 
 Caller = Annotated[User, Depends(current_user)]
 """The user who calls; a route that takes it answers 401 without a valid token."""
+
+
+async def watching_user(
+    authenticator: AuthenticatorDep,
+    header: Annotated[str | None, Depends(_password)],
+    _documented: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    token: Annotated[
+        str | None, Query(description="The token, for a browser's `EventSource`, which sends no headers.")
+    ] = None,
+) -> User:
+    """Give the caller of an event stream.
+
+    Raises:
+        UnauthenticatedError: there is no token in header or query, or it is not valid.
+    """
+    return await current_user(authenticator, header or token, None)
+
+
+Watcher = Annotated[User, Depends(watching_user)]
+"""The user who calls, by a token in the header or in the query."""
 
 
 async def origin_of(request: Request, caller: Caller) -> Origin:

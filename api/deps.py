@@ -10,10 +10,10 @@ from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 
-from api.auth import AuthenticatorDep, Caller, OriginDep
+from api.auth import AuthenticatorDep, Caller, OriginDep, Watcher
 from perdure.bootstrap import Runtime
 
-__all__ = ["AuthenticatorDep", "Caller", "OriginDep", "ReaderDep", "RuntimeDep"]
+__all__ = ["AuthenticatorDep", "Caller", "OriginDep", "ReaderDep", "RuntimeDep", "Watcher"]
 
 
 async def get_runtime(connection: HTTPConnection) -> Runtime:

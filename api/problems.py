@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 from temporalio.service import RPCError, RPCStatusCode
 
+from api import openai_errors
 from api.bodies import ProblemException
 from perdure.domain.errors import (
     BadRequestError,
@@ -94,6 +95,10 @@ def type_of(kind: type[PerdureError]) -> str:
 
 def render(error: PerdureError, path: str) -> Response:
     """Write an error as the answer to a call of this path."""
+    if path.startswith(openai_errors.PREFIX):
+        response = openai_errors.render(error)
+        _add_headers(response.headers, error)
+        return response
     problem = Problem(
         type=type_of(type(error)),
         title=error.title,

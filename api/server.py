@@ -40,9 +40,10 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, on_bound: Callable[[str,
     """
     listener = _bind(runtime.settings.api)
     host, port = listener.getsockname()[:2]
+    app = create_app(runtime)
     server = _Server(
         uvicorn.Config(
-            create_app(runtime),
+            app,
             http="httptools",
             ws="websockets-sansio",
             lifespan="off",
@@ -63,6 +64,8 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, on_bound: Callable[[str,
     stopping = asyncio.create_task(stop.wait(), name="API stop")
     try:
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        # Event streams last as long as what they tell of: they end now.
+        app.state.stopping.set()
         server.should_exit = True
         await serving
     finally:

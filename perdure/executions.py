@@ -7,11 +7,12 @@ from hashlib import sha256
 from uuid import UUID, uuid4, uuid5
 
 import orjson
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.bootstrap import Runtime
+from perdure.domain.chats import told_messages
 from perdure.domain.errors import ConflictError, FieldProblem, UnprocessableError
 from perdure.domain.events import planned_nodes
 from perdure.domain.executions import Execution, ExecutionStatus
@@ -228,13 +229,25 @@ def default_model(settings: LlmSettings) -> ModelRef | None:
 
 
 def _chat_session(request: StartRequest) -> str | None:
-    """The session of a chat turn: the one asked for, else a new one. None for an agentflow."""
+    """The session of a chat turn: the one asked for, else a new one.
+
+    None for an agentflow, and for a turn that comes with the messages before it: its caller keeps the conversation.
+    """
     if request.flow.flow_type is FlowType.AGENTFLOW:
         return None
     message = request.input_data.get("message")
     if not isinstance(message, str) or not message.strip():
         raise _invalid("message", "A chatflow needs a message: send input_data.message as a text.")
     session_id = request.input_data.get("session_id")
+    try:
+        told = told_messages(request.input_data)
+    except ValidationError:
+        problem = "messages must be a list of the messages before this one, each with a role and content."
+        raise _invalid("messages", problem) from None
+    if told is not None:
+        if session_id is not None:
+            raise _invalid("messages", "Send session_id or messages: a session has messages of its own.")
+        return None
     if session_id is None:
         return str(uuid4())
     if not isinstance(session_id, str) or not 1 <= len(session_id) <= MAX_SESSION_ID:

@@ -1,7 +1,7 @@
 """Activities as workflows see them: the only place that names them, their timeouts, retries and task queue."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -22,9 +22,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.records import RecordActivities
     from activities.subflows import SubflowActivities
     from activities.tools import ToolActivities
+    from perdure.domain.chats import ToldMessage
     from perdure.domain.events import EXHAUSTED, StepCompleted, StepFailed, StepScheduled, timeout_sentence
     from perdure.domain.flows import Chatflow
-    from perdure.domain.generation import ToolCall
+    from perdure.domain.generation import PromptMessage, ToolCall
     from perdure.domain.ledger import Ledger
     from perdure.domain.notes import Note
     from perdure.domain.runs import (
@@ -254,13 +255,19 @@ async def keep_task(execution_id: UUID, task: str, step_id: str) -> str | StepRe
     return ref
 
 
-async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: str) -> GenerateResult:
-    """One model call of a chat turn. Raises StepFailedError when it gives up."""
+async def answer_chat(
+    run: RunInput, flow: Chatflow, ledger: Ledger, message: str, told: Sequence[ToldMessage] = ()
+) -> GenerateResult:
+    """One model call of a chat turn; `told` are the messages before it that its caller keeps.
+
+    Raises StepFailedError when it gives up.
+    """
     try:
         model = model_of_chat(flow, run.default_model)
     except NoModelError as error:
         raise StepFailedError(str(error)) from error
     config = flow.chat_config
+    instructions = [config.system_prompt or "", *(each.content for each in told if each.role == "system")]
     return await generate(
         GenerateInput(
             step_id=ASSISTANT,
@@ -269,8 +276,9 @@ async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: st
             node_label=flow.name,
             execution_id=run.execution_id,
             model=model,
-            system_prompt=config.system_prompt or "",
+            system_prompt="\n\n".join(filter(None, instructions)),
             task=message,
+            told=tuple(PromptMessage(role=each.role, content=each.content) for each in told if each.role != "system"),
             conversation=run.conversation,
             max_messages=flow.memory_config.max_messages,
             temperature=config.temperature,

@@ -36,10 +36,11 @@ async def chat(flow_id: UUID, body: ChatRequest, caller: Caller, runtime: Runtim
         input_data["session_id"] = body.session_id
     request = StartRequest(flow_id, caller.id, input_data, flow=flow)
     execution = await start_and_wait(runtime, request, seconds=TURN_SECONDS)
-    return await _answer(runtime, execution)
+    return await answer_of(runtime, execution)
 
 
-async def _answer(runtime: Runtime, execution: Execution) -> ChatAnswer:
+async def answer_of(runtime: Runtime, execution: Execution) -> ChatAnswer:
+    """Tell how a turn ended."""
     session_id = execution.session_id or ""
     async with runtime.single.connect() as connection:
         count = await count_messages(connection, user_id=execution.user_id, session_id=session_id)

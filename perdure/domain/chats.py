@@ -1,8 +1,10 @@
 """A chat turn as the chat window sends and shows it."""
 
+from collections.abc import Mapping
+from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 
 class ChatRequest(BaseModel):
@@ -37,3 +39,25 @@ class ChatAnswer(BaseModel):
     usage: ChatUsage
     execution_id: UUID
     sources: list[dict[str, JsonValue]]
+
+
+class ToldMessage(BaseModel):
+    """A message of a conversation that its caller keeps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+_TOLD = TypeAdapter(tuple[ToldMessage, ...])
+
+
+def told_messages(input_data: Mapping[str, JsonValue]) -> tuple[ToldMessage, ...] | None:
+    """The conversation before this turn, where the input brings it as `messages`; None where a session holds it.
+
+    Raises:
+        ValidationError: it is not a list of messages.
+    """
+    told = input_data.get("messages")
+    return None if told is None else _TOLD.validate_python(told)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from perdure.domain.executions import ExecutionStatus, Metrics, NodeExecution
 from perdure.domain.flows import Agentflow, Chatflow, Flow
-from perdure.domain.generation import ModelRef, ToolCall, ToolSpec, Usage
+from perdure.domain.generation import ModelRef, PromptMessage, ToolCall, ToolSpec, Usage
 from perdure.domain.notes import AnyNote
 from perdure.domain.tools import RunFlowTool, Tool
 
@@ -150,6 +150,9 @@ class GenerateInput(_Part):
     tools: tuple[Tool, ...] = ()
     own_tools: tuple[ToolSpec, ...] = Field(default=(), description="Tools that the workflow itself carries out.")
     output_schema: dict[str, JsonValue] | None = None
+    told: tuple[PromptMessage, ...] = Field(
+        default=(), description="The conversation so far where its caller keeps it, oldest first; no session holds it."
+    )
     conversation: ConversationRef | None = None
     max_messages: int | None = Field(default=None, description="Messages of the conversation to show, newest kept.")
     temperature: float | None = None

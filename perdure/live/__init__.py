@@ -7,7 +7,7 @@ about a run: the channel shows words as they come, and its loss costs nothing bu
 from perdure.live.ends import announce_end, announcement, announcing, purge
 from perdure.live.frames import AttemptFailed, End, LiveFrame, StepStarted, Token
 from perdure.live.reader import Ending, LiveReader
-from perdure.live.subscription import TooSlowError
+from perdure.live.subscription import Row, TooSlowError
 from perdure.live.writer import LiveWriter
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "LiveFrame",
     "LiveReader",
     "LiveWriter",
+    "Row",
     "StepStarted",
     "Token",
     "TooSlowError",

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -95,19 +95,34 @@ class LiveReader:
         Raises:
             TooSlowError: the caller has fallen too far behind.
         """
+        async with aclosing(self.rows(execution_id, ended=ended)) as rows:
+            async for row in rows:
+                if row is not None:
+                    yield row.frame
+
+    async def rows(
+        self, execution_id: UUID, *, ended: bool = False, silence_seconds: float | None = None
+    ) -> AsyncGenerator[Row | None]:
+        """Yield what `subscribe` does, each frame with its writer's number: what a watcher keeps to go on from there.
+
+        Yields None after every `silence_seconds` without a frame: the end may have been lost with the server.
+
+        Raises:
+            TooSlowError: the caller has fallen too far behind.
+        """
         subscription = Subscription()
         self._subscriptions[execution_id].add(subscription)
         try:
             while not subscription.ended:
-                frame = subscription.next_frame()
-                if frame is not None:
-                    yield frame
+                row = subscription.next_row()
+                if row is not None:
+                    yield row
                 elif subscription.has_more_stored:
                     await self._read_page(execution_id, subscription)
                 elif ended:
                     return
-                else:
-                    await subscription.wait()
+                elif not await subscription.wait(silence_seconds):
+                    yield None
         finally:
             self._subscriptions[execution_id].discard(subscription)
             if not self._subscriptions[execution_id]:

@@ -75,8 +75,8 @@ class Subscription:
             self._live.append(row)
         self._news.set()
 
-    def next_frame(self) -> LiveFrame | None:
-        """The next frame, or None when stored rows have to be read or live ones awaited first.
+    def next_row(self) -> Row | None:
+        """The next row, or None when stored rows have to be read or live ones awaited first.
 
         Raises:
             TooSlowError: frames had to be left out.
@@ -93,10 +93,16 @@ class Subscription:
             if row.seq > self._had.get(row.writer, 0):
                 self._had[row.writer] = row.seq
                 self.ended = isinstance(row.frame, End)
-                return row.frame
+                return row
 
-    async def wait(self) -> None:
-        """Wait until something has come or has to be read."""
-        if not self._live and not self.has_more_stored:
-            self._news.clear()
-            await self._news.wait()
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Wait until something has come or has to be read; False when nothing has after so many seconds."""
+        if self._live or self.has_more_stored:
+            return True
+        self._news.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        return True

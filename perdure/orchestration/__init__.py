@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
-from perdure.domain.flows import Agentflow, OrchestrationType
+from perdure.domain.flows import Agentflow, Chatflow, OrchestrationType
+from perdure.domain.runs import ASSISTANT
 from perdure.orchestration import (
     adaptive,
     consensus_building,
@@ -38,3 +39,18 @@ async def work(flow: Agentflow, steps: Steps) -> Answer:
     """Run the team by its own strategy."""
     strategy = STRATEGIES[flow.orchestration_type] if flow.agents else solo.run
     return await strategy(flow, steps)
+
+
+def answering_step(flow: Agentflow | Chatflow) -> str | None:
+    """The step whose first words are already the run's answer; None where that shows only at the end.
+
+    Who has tools speaks before it calls them, and a team's strategy may choose late who answers.
+    """
+    if isinstance(flow, Chatflow):
+        return None if flow.tools else ASSISTANT
+    if not flow.agents:
+        return solo.supervisor(flow).id
+    if flow.orchestration_type is not OrchestrationType.SEQUENTIAL:
+        return None
+    last = sequential.plan(flow)[-1]
+    return None if last.tools or last.output_schema else last.id

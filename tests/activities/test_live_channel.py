@@ -5,7 +5,7 @@ import signal
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -331,3 +331,13 @@ async def test_a_watcher_that_leaves_is_forgotten(database: Database) -> None:
         async with live.ending(execution):
             assert live.watched == {execution}
         assert live.watched == set()
+
+
+async def test_a_watcher_of_a_silent_run_is_told_of_the_silence(database: Database) -> None:
+    execution = uuid4()
+    async with LiveReader(database.url) as live, aclosing(live.rows(execution, silence_seconds=0.05)) as rows:
+        assert [await anext(rows), await anext(rows)] == [None, None]
+        await database.end(execution)
+        async for row in rows:
+            if row is not None:
+                assert row.frame == End(status="completed")

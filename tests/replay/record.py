@@ -213,6 +213,12 @@ async def chatflow_completed(lab: Lab) -> str:
     return str((await lab.run(flow, message="Two", session_id="s")).id)
 
 
+async def chatflow_told(lab: Lab) -> str:
+    """A turn without a session: its caller keeps the conversation."""
+    told: JsonValue = [{"role": "user", "content": "One"}, {"role": "assistant", "content": "Two"}]
+    return str((await lab.run(await lab.chatflow(), message="Three", messages=told)).id)
+
+
 async def chatflow_failed(lab: Lab) -> str:
     """A knowledge base that does not exist."""
     flow = await lab.chatflow(rag_config={"enabled": True, "knowledgebase_ids": ["kb"]})
@@ -291,6 +297,7 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         agentflow_hierarchical,
         agentflow_hierarchical_rule_based,
         chatflow_completed,
+        chatflow_told,
         chatflow_failed,
         chatflow_cancelled,
         ingestion_completed,

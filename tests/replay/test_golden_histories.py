@@ -35,6 +35,7 @@ ENDINGS = {
     "agentflow_hierarchical": ExecutionStatus.COMPLETED,
     "agentflow_hierarchical_rule_based": ExecutionStatus.COMPLETED,
     "chatflow_completed": ExecutionStatus.COMPLETED,
+    "chatflow_told": ExecutionStatus.COMPLETED,
     "chatflow_failed": ExecutionStatus.FAILED,
     "chatflow_cancelled": ExecutionStatus.CANCELLED,
 }

@@ -68,17 +68,18 @@ class Product:
         A second process of one command needs a `name` of its own, to stop or kill it by.
         """
         for command in commands:
+            own = {**self.environment, **(environment or {})}
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "perdure",
                 command,
-                env={**self.environment, **(environment or {})},
+                env=own,
                 cwd=CHECKOUT,
                 stdout=asyncio.subprocess.DEVNULL,
             )
             self.processes[name or command] = process
-            await self._until_ready(command, process)
+            await self._until_ready(command, process, int(own["PERDURE_API__PORT"]))
 
     async def stop(self, command: str) -> int:
         """Ask a process to end; its exit code."""
@@ -175,14 +176,14 @@ class Product:
         for command in reversed(list(self.processes)):
             await self.stop(command)
 
-    async def _until_ready(self, command: str, process: asyncio.subprocess.Process) -> None:
+    async def _until_ready(self, command: str, process: asyncio.subprocess.Process, api_port: int) -> None:
         async with asyncio.timeout(READY_SECONDS):
-            while not await self._is_ready(command):
+            while not await self._is_ready(command, api_port):
                 if process.returncode is not None:
                     raise RuntimeError(f"perdure {command} ended with {process.returncode} before it was ready")
                 await asyncio.sleep(POLL_SECONDS)
 
-    async def _is_ready(self, command: str) -> bool:
+    async def _is_ready(self, command: str, api_port: int) -> bool:
         if command == "worker":
             # A worker has no door to knock at; runs wait for it in Temporal.
             return True
@@ -190,7 +191,7 @@ class Product:
             return (self.data_dir / "services.json").exists()
         async with aiohttp.ClientSession() as session:
             try:
-                async with session.get(f"{self.base_url}/health/ready") as response:
+                async with session.get(f"http://127.0.0.1:{api_port}/health/ready") as response:
                     return response.status == HTTP_OK
             except aiohttp.ClientConnectionError:
                 return False

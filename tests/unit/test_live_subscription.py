@@ -22,9 +22,9 @@ def row(writer: int, seq: int) -> Row:
 
 def taken(subscription: Subscription) -> list[tuple[str, int]]:
     frames: list[tuple[str, int]] = []
-    while (frame := subscription.next_frame()) is not None:
-        assert isinstance(frame, Token)
-        frames.append((frame.node_id, frame.index))
+    while (each := subscription.next_row()) is not None:
+        assert isinstance(each.frame, Token)
+        frames.append((each.frame.node_id, each.frame.index))
     return frames
 
 
@@ -92,7 +92,9 @@ def test_what_was_heard_before_a_crash_emptied_the_table_is_not_lost() -> None:
 def test_nothing_comes_after_the_end() -> None:
     watcher = Subscription()
     watcher.add_page([Row(-1, 1, End(status="failed"))], None)
-    assert watcher.next_frame() == End(status="failed")
+    last = watcher.next_row()
+    assert last is not None
+    assert last.frame == End(status="failed")
     assert watcher.ended
 
 
@@ -103,7 +105,7 @@ def test_falling_behind_is_an_error_not_a_gap(monkeypatch: pytest.MonkeyPatch) -
     for seq in (1, 2, 3):
         watcher.add_live(row(1, seq))
     with pytest.raises(TooSlowError):
-        watcher.next_frame()
+        watcher.next_row()
 
 
 @pytest.mark.parametrize(

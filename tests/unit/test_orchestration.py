@@ -2,10 +2,10 @@
 
 import pytest
 
-from perdure.domain.flows import MemoryType, OrchestrationType
+from perdure.domain.flows import Agentflow, MemoryType, OrchestrationType
 from perdure.domain.generation import ModelRef
 from perdure.domain.teams import Agent
-from perdure.orchestration import STRATEGIES, work
+from perdure.orchestration import STRATEGIES, answering_step, work
 from perdure.orchestration.models import NoModelError, model_of_agent
 from perdure.orchestration.prompts import system_prompt, task_of, with_context
 from perdure.orchestration.steps import StepFailedError
@@ -96,3 +96,18 @@ def test_prompts() -> None:
     assert system_prompt(Agent(name="Ann", system_prompt="Be brief.")) == "Be brief."
     assert with_context("Task", []) == "Task"
     assert with_context("Task", [("Ann", "Hello")]).endswith("### Ann\nHello")
+
+
+@pytest.mark.parametrize(
+    ("flow", "step"),
+    [
+        (team(), "supervisor"),
+        (team(Agent(id="a", name="A")), "a"),
+        (team(Agent(id="b", name="B", dependencies=["A"]), Agent(id="a", name="A")), "b"),
+        (team(Agent(id="a", name="A", output_schema={"type": "object"})), None),
+        (team(Agent(id="a", name="A", tools=["http_request"])), None),
+        (team(Agent(id="a", name="A"), orchestration_type=OrchestrationType.PARALLEL), None),
+    ],
+)
+def test_whose_words_are_the_answer_is_known_before_the_run_or_not(flow: Agentflow, step: str | None) -> None:
+    assert answering_step(flow) == step

@@ -1,8 +1,10 @@
 """Chat turns on the real server."""
 
+import pytest
 from pydantic import JsonValue
 from sqlalchemy import select
 
+from perdure.domain.errors import UnprocessableError
 from perdure.domain.executions import ExecutionStatus
 from perdure.executions import cancel_execution
 from perdure.storage.tables import ChatMessageRow, ChatSessionRow
@@ -88,3 +90,35 @@ async def test_what_no_database_can_keep_is_taken_out_of_an_answer(lab: Lab) -> 
     execution = await lab.run(await lab.chatflow(), message="Hi", session_id="s")
     assert execution.status is ExecutionStatus.COMPLETED
     assert await kept(lab, "s") == [("user", "Hi"), ("assistant", "before")]
+
+
+async def test_a_conversation_that_its_caller_keeps_is_known_for_one_turn(lab: Lab) -> None:
+    chat: JsonValue = {"llm_provider": "openai", "llm_model": "scripted", "system_prompt": "Be kind."}
+    flow = await lab.chatflow(chat_config=chat)
+    told: list[JsonValue] = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "I am Ada."},
+        {"role": "assistant", "content": "Hello Ada."},
+    ]
+    execution = await lab.run(flow, message="Who am I?", messages=told)
+    assert (execution.status, execution.session_id) == (ExecutionStatus.COMPLETED, None)
+    (request,) = await lab.model.requests()
+    assert prompt(request) == [
+        ("system", "Be kind.\n\nBe brief."),
+        ("user", "I am Ada."),
+        ("assistant", "Hello Ada."),
+        ("user", "Who am I?"),
+    ]
+    async with lab.runtime.sessions() as session:
+        sessions = await session.scalars(select(ChatSessionRow).where(ChatSessionRow.user_id == lab.user_id))
+        assert sessions.all() == []
+
+
+@pytest.mark.parametrize(
+    "asked", [{"messages": [], "session_id": "s"}, {"messages": "x"}, {"messages": [{"role": "tool", "content": ""}]}]
+)
+async def test_a_conversation_is_kept_by_one_side(lab: Lab, asked: dict[str, JsonValue]) -> None:
+    flow = await lab.chatflow()
+    with pytest.raises(UnprocessableError) as refused:
+        await lab.start(flow, message="Hi", **asked)
+    assert refused.value.errors[0].loc == ["body", "input_data", "messages"]

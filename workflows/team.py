@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from perdure.domain.validation import one_line
     from perdure.orchestration.models import NoModelError, models_of_agent
     from perdure.orchestration.prompts import task_of
+    from perdure.orchestration.roster import find, names_of, stranger
     from perdure.orchestration.steps import Answer, Form, Handoff, StepFailedError, UndecidedError, at_once
     from workflows.approvals import Approvals
     from workflows.steps import call_tool, keep_task, keep_words, put_down
@@ -90,7 +91,8 @@ class TeamSteps:
                 continue
             calls = enumerate(result.tool_calls, 1)
             for said in await at_once(
-                self._call(agent, brief.tools, call, f"{result.ref.step_id}/{number}") for number, call in calls
+                self._call(agent, brief.tools, call, f"{result.ref.step_id}/{number}", may_hand_over_to)
+                for number, call in calls
             ):
                 talk.add(said)
         msg = f"{agent.name} has not come to an answer in {agent.max_steps} model calls: raise its max_steps."
@@ -196,9 +198,13 @@ class TeamSteps:
         edited = outcome.arguments.get("task")
         return edited if isinstance(edited, str) and edited != asked else task
 
-    async def _call(self, agent: Agent, tools: Sequence[Tool], call: ToolCall, place: str) -> StepRef | str:
+    async def _call(
+        self, agent: Agent, tools: Sequence[Tool], call: ToolCall, place: str, others: Sequence[Agent]
+    ) -> StepRef:
         """Carry out one tool call; where it is kept."""
         step_id = f"{place}-{call.name}"[:255]
+        if call.name == HAND_OVER and others:
+            return await self._say(step_id, call, stranger(str(call.arguments.get("agent")), others) or "")
         tool = tool_of(call.name, tools)
         if tool is None:
             known = ", ".join(each.name for each in tools) or "none"
@@ -267,7 +273,8 @@ def _checked(text: str, schema: dict[str, JsonValue] | None) -> tuple[JsonValue,
 def _hand_over_tools(others: Sequence[Agent]) -> tuple[ToolSpec, ...]:
     if not others:
         return ()
-    who = "; ".join(f"{agent.name}: {agent.role or agent.description or 'no description'}" for agent in others)
+    names = names_of(others)
+    who = "; ".join(f"{names[agent.id]}: {agent.role or agent.description or 'no description'}" for agent in others)
     return (
         ToolSpec(
             name=HAND_OVER,
@@ -277,7 +284,7 @@ def _hand_over_tools(others: Sequence[Agent]) -> tuple[ToolSpec, ...]:
             parameters={
                 "type": "object",
                 "properties": {
-                    "agent": {"type": "string", "enum": [agent.name for agent in others]},
+                    "agent": {"type": "string", "enum": list[JsonValue](names.values())},
                     "reason": {"type": "string"},
                 },
                 "required": ["agent", "reason"],
@@ -287,9 +294,8 @@ def _hand_over_tools(others: Sequence[Agent]) -> tuple[ToolSpec, ...]:
 
 
 def _handoff(result: GenerateResult, others: Sequence[Agent]) -> Handoff | None:
-    ids = {agent.name: agent.id for agent in others}
     for call in result.tool_calls:
-        to = ids.get(str(call.arguments.get("agent"))) if call.name == HAND_OVER else None
+        to = find(str(call.arguments.get("agent")), others) if call.name == HAND_OVER else None
         if to is not None:
-            return Handoff(to=to, reason=str(call.arguments.get("reason", "")))
+            return Handoff(to=to.id, reason=str(call.arguments.get("reason", "")))
     return None

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import JsonValue, TypeAdapter, ValidationError
+    from pydantic import JsonValue, ValidationError
 
     from perdure.domain.flows import Agentflow
-    from perdure.domain.generation import ToolCall, ToolSpec
+    from perdure.domain.generation import ToolCall
     from perdure.domain.ledger import Ledger
     from perdure.domain.notes import (
         AgentLeftOut,
@@ -19,23 +19,19 @@ with workflow.unsafe.imports_passed_through():
         VotesCounted,
     )
     from perdure.domain.runs import CallToolInput, ContextPart, GenerateResult, RunInput, StepRef
-    from perdure.domain.schemas import misfit
     from perdure.domain.teams import Agent
     from perdure.domain.tools import ApprovalPolicy, RunFlowTool, Tool, parse_tools, tool_of
     from perdure.domain.validation import one_line
+    from perdure.orchestration.answers import bare_json, checked
+    from perdure.orchestration.handoffs import HAND_OVER, hand_over_tools, handoff_of
     from perdure.orchestration.models import NoModelError, models_of_agent
     from perdure.orchestration.prompts import task_of
-    from perdure.orchestration.roster import find, names_of, stranger
+    from perdure.orchestration.roster import stranger
     from perdure.orchestration.steps import Answer, Form, Handoff, StepFailedError, UndecidedError, at_once
     from workflows.approvals import Approvals
     from workflows.steps import call_tool, keep_task, keep_words, put_down
     from workflows.subflows import run_flow
     from workflows.talk import Brief, Talk
-
-HAND_OVER = "hand_over"
-"""The tool by which an agent of a swarm gives the work to another; the workflow itself carries it out."""
-
-_json: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 
 
 class TeamSteps:
@@ -74,17 +70,17 @@ class TeamSteps:
             context=await self._context(after),
             question=question,
             tools=tuple(parse_tools(agent.tools)),
-            own_tools=_hand_over_tools(may_hand_over_to),
+            own_tools=hand_over_tools(may_hand_over_to),
             output_schema=agent.output_schema,
         )
         talk = self._talk(agent, brief)
         for _ in range(agent.max_steps):
             result = await talk.answer()
-            handoff = _handoff(result, may_hand_over_to)
+            handoff = handoff_of(result.tool_calls, may_hand_over_to)
             if handoff is not None:
                 return _answer(agent, result, handoff=handoff)
             if not result.tool_calls:
-                data, complaint = _checked(result.text, agent.output_schema)
+                data, complaint = checked(result.text, agent.output_schema)
                 if complaint is None:
                     return _answer(agent, result, data=data)
                 talk.object_to(complaint, agent.name)
@@ -119,7 +115,7 @@ class TeamSteps:
         for _ in range(2):
             text = (await talk.answer()).text
             try:
-                filled = form.model_validate_json(_bare_json(text))
+                filled = form.model_validate_json(bare_json(text))
             except ValidationError as error:
                 complaint = one_line(error)
             else:
@@ -250,52 +246,3 @@ def _answer(agent: Agent, result: GenerateResult, *, data: JsonValue = None, han
 def _json_schema(form: type[Form]) -> dict[str, JsonValue]:
     schema: dict[str, JsonValue] = form.model_json_schema()
     return schema
-
-
-def _bare_json(text: str) -> str:
-    """The object in an answer: models like to wrap it in a fence or in words."""
-    start, end = text.find("{"), text.rfind("}")
-    return text[start : end + 1] if 0 <= start < end else text
-
-
-def _checked(text: str, schema: dict[str, JsonValue] | None) -> tuple[JsonValue, str | None]:
-    """The object that an answer is, and what is wrong with it; None, None where none was asked for."""
-    if schema is None:
-        return None, None
-    try:
-        data = _json.validate_json(_bare_json(text))
-    except ValidationError:
-        return None, "It is no JSON."
-    wrong = misfit(data, schema)
-    return (data, None) if wrong is None else (None, wrong)
-
-
-def _hand_over_tools(others: Sequence[Agent]) -> tuple[ToolSpec, ...]:
-    if not others:
-        return ()
-    names = names_of(others)
-    who = "; ".join(f"{names[agent.id]}: {agent.role or agent.description or 'no description'}" for agent in others)
-    return (
-        ToolSpec(
-            name=HAND_OVER,
-            description=f"Give the task to another agent who is better suited to go on, and end your part. {who}"[
-                :4000
-            ],
-            parameters={
-                "type": "object",
-                "properties": {
-                    "agent": {"type": "string", "enum": list[JsonValue](names.values())},
-                    "reason": {"type": "string"},
-                },
-                "required": ["agent", "reason"],
-            },
-        ),
-    )
-
-
-def _handoff(result: GenerateResult, others: Sequence[Agent]) -> Handoff | None:
-    for call in result.tool_calls:
-        to = find(str(call.arguments.get("agent")), others) if call.name == HAND_OVER else None
-        if to is not None:
-            return Handoff(to=to.id, reason=str(call.arguments.get("reason", "")))
-    return None

@@ -13,6 +13,7 @@ from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 from activities.edge import EdgeInterceptor
 from activities.generate import GenerateActivities
 from activities.housekeeping import HousekeepingActivities
+from activities.memory import MemoryActivities
 from activities.records import RecordActivities
 from activities.subflows import SubflowActivities
 from activities.tools import ToolActivities
@@ -74,7 +75,8 @@ def build_worker(
     generating = GenerateActivities(models, toolbox, runtime.single, live)
     calling = ToolActivities(toolbox, runtime.single, live)
     subflows = SubflowActivities(runtime.sessions)
-    recording = RecordActivities(runtime.sessions, runtime.single)
+    recording = RecordActivities(runtime.client, runtime.sessions, runtime.single)
+    remembering = MemoryActivities(runtime.sessions)
     housekeeping = HousekeepingActivities(runtime.client, runtime.sessions)
     return Worker(
         runtime.client,
@@ -88,6 +90,7 @@ def build_worker(
             recording.keep_text,
             recording.keep_words,
             recording.note,
+            *remembering.all,
             housekeeping.reconcile,
         ],
         workflow_runner=runner or production_runner(),

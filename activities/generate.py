@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime
-from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
@@ -10,15 +9,15 @@ from temporalio import activity
 from activities.attempts import Attempts, ref_of
 from activities.failures import too_slow
 from activities.heartbeat import heartbeating
+from activities.recall import Remembering
 from perdure.domain.generation import Generation, GenerationRequest, PromptMessage, ToolCall
+from perdure.domain.memories import MemoryUse
 from perdure.domain.runs import GenerateInput, GenerateResult, StepRef
 from perdure.domain.text import storable
 from perdure.live import LiveWriter, StepStarted, Token
 from perdure.llm import ModelCallError, Models
-from perdure.memory import buffer
 from perdure.orchestration.prompts import with_context
-from perdure.storage.chats import read_messages
-from perdure.storage.transcripts import Words, keep_answer, kept_answer, read_words
+from perdure.storage.transcripts import Words, keep_answer, keep_partial, kept_answer, read_words
 from perdure.tools import Toolbox
 
 
@@ -29,6 +28,7 @@ class GenerateActivities:
         self._models = models
         self._toolbox = toolbox
         self._attempts = Attempts(database, live)
+        self._memory = Remembering(self._attempts)
         self._live = live
 
     @activity.defn
@@ -47,9 +47,9 @@ class GenerateActivities:
                     return found
             started_at = datetime.now(UTC)
             self._live.publish(step.execution_id, StepStarted(node_id=step.step_id, attempt=info.attempt))
-            request = await self._request(step)
+            request, memory = await self._request(step)
             generation = await self._call(step, request, ref, info.attempt)
-            result = _result(generation, ref, info.attempt, started_at)
+            result = _result(generation, ref, info.attempt, started_at).model_copy(update={"memory": memory})
             # The run's end is announced after this activity: its words must be on the channel by then.
             await asyncio.gather(self._attempts.within_reach(keep_answer, result), self._live.drain())
         return result
@@ -63,34 +63,38 @@ class GenerateActivities:
             failure = error
         except TimeoutError:
             failure = too_slow(step)
+        except asyncio.CancelledError:
+            # The next message may want to know what was said before it cut this answer off.
+            if step.conversation and stream.text:
+                await self._attempts.within_reach(keep_partial, (ref, storable(stream.text)))
+            raise
         # Raised out here: the provider's error is no part of the chain that history keeps.
         raise await self._attempts.failed(ref, failure, name="ModelCallFailed", max_retries=step.max_retries)
 
-    async def _request(self, step: GenerateInput) -> GenerationRequest:
+    async def _request(self, step: GenerateInput) -> tuple[GenerationRequest, MemoryUse | None]:
         refs = [part.ref for part in step.context] + [each for each in step.earlier if isinstance(each, StepRef)]
         if isinstance(step.task, StepRef):
             refs.append(step.task)
-        words: dict[StepRef, Words] = {}
-        history: list[PromptMessage] = []
-        if refs or (step.conversation and step.conversation.upto):
-            words = await self._attempts.within_reach(read_words, refs)
-            if step.conversation and step.max_messages:
-                shown = partial(read_messages, limit=step.max_messages)
-                history = await self._attempts.within_reach(shown, step.conversation)
+        words = await self._attempts.within_reach(read_words, refs) if refs else {}
         task = words[step.task].content if isinstance(step.task, StepRef) else step.task
         prompt = with_context(task, [(part.label, words[part.ref].content) for part in step.context], step.question)
-        remembered = buffer.recall(history, step.max_messages) if step.max_messages else []
+        remembered = await self._memory.recall(step, prompt) if step.conversation else None
         since = [_message(words[each]) if isinstance(each, StepRef) else _ours(each) for each in step.earlier]
         specs = await self._toolbox.specs(step.tools) if step.tools else []
-        return GenerationRequest(
+        request = GenerationRequest(
             model=step.model,
-            system_prompt=step.system_prompt,
-            messages=(*remembered, PromptMessage(role="user", content=prompt), *since),
+            system_prompt="\n\n".join(part for part in (step.system_prompt, remembered and remembered.notes) if part),
+            messages=(
+                *(remembered.messages if remembered else ()),
+                PromptMessage(role="user", content=prompt),
+                *since,
+            ),
             temperature=step.temperature,
             max_tokens=step.max_tokens,
             tools=(*specs, *step.own_tools),
             output_schema=step.output_schema,
         )
+        return request, remembered.use if remembered and step.memory else None
 
 
 class _Stream:
@@ -101,12 +105,15 @@ class _Stream:
         self._ref = ref
         self._attempt = attempt
         self._next = 0
+        self.text = ""
+        """What came so far."""
 
     def add(self, text: str) -> None:
         """Publish the next piece."""
         token = Token(node_id=self._ref.step_id, attempt=self._attempt, index=self._next, text=text)
         self._live.publish(self._ref.execution_id, token)
         self._next += 1
+        self.text += text
 
 
 def _ours(text: str) -> PromptMessage:

@@ -8,7 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from api import docs, openapi, problems
 from api.auth import Authenticator
 from api.edge import Edge
-from api.routes import agents, auth, chat, events, executions, flows, health
+from api.routes import agents, auth, chat, events, executions, flows, health, sessions
 from perdure.bootstrap import Runtime
 
 _DESCRIPTION = """
@@ -34,7 +34,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.authenticator = Authenticator(runtime.settings, runtime.single)
     app.state.login_desk = auth.LoginDesk()
-    for room in (health, auth, flows, agents, executions, chat, events, problems, docs):
+    for room in (health, auth, flows, agents, executions, chat, sessions, events, problems, docs):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)

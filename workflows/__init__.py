@@ -3,6 +3,7 @@
 from workflows.agentflow import AgentflowWorkflow
 from workflows.chatflow import ChatflowWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.summary import SummaryWorkflow
 
-WORKFLOWS = [AgentflowWorkflow, ChatflowWorkflow, ReconcileWorkflow]
+WORKFLOWS = [AgentflowWorkflow, ChatflowWorkflow, ReconcileWorkflow, SummaryWorkflow]
 """Every workflow a worker serves and a replay knows."""

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from perdure.domain.errors import NotFoundError
 from perdure.domain.executions import FINAL_STATUSES, Execution, ExecutionStatus, NodeExecution
 from perdure.domain.runs import RunEnding, RunHeader
-from perdure.storage.chats import write_turn
 from perdure.storage.tables import ExecutionRow, FlowActivityRow
+from perdure.storage.turn_ends import leave_turn
 
 OPEN_STATUSES = [status.value for status in ExecutionStatus if status not in FINAL_STATUSES]
 NO_EXECUTION = "There is no such execution: check its id."
@@ -144,8 +144,8 @@ async def settle(session: AsyncSession, ending: RunEnding) -> bool:
             await note_start(session, header)
         if not await _close(session, outcome):
             return False
-    if ending.turn is not None:
-        await write_turn(session, header, ending.turn, answered_at=ending.completed_at)
+    if header.session_id is not None:
+        await leave_turn(session, ending)
     return True
 
 

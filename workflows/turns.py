@@ -1,0 +1,138 @@
+"""Activities of a chat turn, as `steps.py` has those of every run."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.memory import MemoryActivities
+    from perdure.domain.flows import Chatflow, MemoryConfig
+    from perdure.domain.generation import ModelRef
+    from perdure.domain.ledger import Ledger
+    from perdure.domain.runs import (
+        ASSISTANT,
+        ConversationRef,
+        FoldInput,
+        FoldPlan,
+        GenerateInput,
+        GenerateResult,
+        KeepSummaryInput,
+        RunInput,
+        TurnInput,
+        TurnPlace,
+    )
+    from perdure.memory.summary import INSTRUCTION
+    from perdure.orchestration.models import NoModelError, model_of_chat
+    from perdure.orchestration.steps import StepFailedError
+    from workflows.steps import RECORD_LIMIT, RECORD_TIMEOUT, generate
+
+CHAT_RETRIES = 3
+CHAT_TIMEOUT_SECONDS = 300.0
+
+SUMMARY = "summary"
+"""The id of the one step of a fold."""
+
+SUMMARY_MAX_TOKENS = 1000
+
+FIRST_LOOK = timedelta(minutes=1)
+LONGEST_LOOK = timedelta(minutes=10)
+"""How often a waiting turn looks by itself, rarer each time. It is called when its time comes; this is for the call
+that was lost because the reconciler died between settling a turn and calling the next."""
+
+
+def model_of(run: RunInput, flow: Chatflow) -> ModelRef:
+    """The model that answers. Raises StepFailedError where there is none."""
+    try:
+        return model_of_chat(flow, run.default_model)
+    except NoModelError as error:
+        raise StepFailedError(str(error)) from error
+
+
+async def answer_chat(
+    run: RunInput, flow: Chatflow, ledger: Ledger, message: str, conversation: ConversationRef, memory: MemoryConfig
+) -> GenerateResult:
+    """One model call of a chat turn. Raises StepFailedError when it gives up."""
+    config = flow.chat_config
+    return await generate(
+        GenerateInput(
+            step_id=ASSISTANT,
+            node_id=ASSISTANT,
+            node_type="assistant",
+            node_label=flow.name,
+            execution_id=run.execution_id,
+            model=model_of(run, flow),
+            system_prompt=config.system_prompt or "",
+            task=message,
+            conversation=conversation,
+            max_messages=memory.max_messages,
+            memory=memory,
+            temperature=config.temperature,
+            max_tokens=config.max_tokens,
+            timeout_seconds=CHAT_TIMEOUT_SECONDS,
+            max_retries=CHAT_RETRIES,
+        ),
+        ledger,
+    )
+
+
+async def begin_turn(turn: TurnInput) -> TurnPlace:
+    """Ask whether the turn may begin."""
+    return await workflow.execute_local_activity_method(
+        MemoryActivities.begin_turn,
+        turn,
+        start_to_close_timeout=RECORD_TIMEOUT,
+        schedule_to_close_timeout=RECORD_LIMIT,
+        summary="take a place in the session",
+    )
+
+
+async def cut_off(execution_id: UUID) -> None:
+    """Cancel a turn that stands in the way; one that has ended meanwhile is none."""
+    try:
+        await workflow.get_external_workflow_handle(str(execution_id)).cancel()
+    except ApplicationError:
+        workflow.logger.info("turn %s had ended before it could be cut off", execution_id)
+
+
+async def plan_fold(fold: FoldInput) -> FoldPlan | None:
+    """See what is to be folded, and keep it as the model's task. None: nothing is."""
+    return await workflow.execute_local_activity_method(
+        MemoryActivities.plan_fold,
+        fold,
+        start_to_close_timeout=RECORD_TIMEOUT,
+        schedule_to_close_timeout=RECORD_LIMIT,
+        summary="see what is to be folded",
+    )
+
+
+async def summarize(fold: FoldInput, plan: FoldPlan, ledger: Ledger) -> GenerateResult:
+    """Have the model rewrite the summary. Raises StepFailedError when it gives up."""
+    return await generate(
+        GenerateInput(
+            step_id=SUMMARY,
+            node_id=SUMMARY,
+            node_type="assistant",
+            node_label="Summary",
+            execution_id=fold.execution_id,
+            model=fold.model,
+            system_prompt=INSTRUCTION,
+            task=plan.ref,
+            max_tokens=SUMMARY_MAX_TOKENS,
+            timeout_seconds=CHAT_TIMEOUT_SECONDS,
+            max_retries=CHAT_RETRIES,
+        ),
+        ledger,
+    )
+
+
+async def keep_summary(kept: KeepSummaryInput) -> None:
+    """Put the new summary in the place of the one it was made from."""
+    await workflow.execute_local_activity_method(
+        MemoryActivities.keep_summary,
+        kept,
+        start_to_close_timeout=RECORD_TIMEOUT,
+        schedule_to_close_timeout=RECORD_LIMIT,
+        summary="keep the summary",
+    )

@@ -31,24 +31,22 @@ async def begin_turn(session: AsyncSession, asked: TurnInput) -> TurnPlace:
 
     A turn that is not in the list (the API died before it could commit) is put there now.
     """
-    conversation = asked.conversation
-    key = await _lock(session, conversation.user_id, conversation.session_id)
-    row = await session.get(ChatTurnRow, asked.execution_id)
+    key = await _lock(session, asked)
+    row = await _find(session, asked.execution_id)
     if row is None:
+        # Its starter has not committed yet or never will; the upsert waits for it to be known.
         opened = await upsert_session(
             session,
-            user_id=conversation.user_id,
-            session_id=conversation.session_id,
+            user_id=asked.conversation.user_id,
+            session_id=asked.conversation.session_id,
             flow_id=asked.flow_id,
             turns=1,
         )
         await add_turn(session, opened.key, opened.turns, asked.execution_id)
-        key, number, fate = opened.key, opened.turns, None
-    elif key is None or row.session_key != key:
+        key, row = opened.key, await _find(session, asked.execution_id)
+    if key is None or row is None or row.session_key != key:
         return TurnPlace(upto=None, is_gone=True)
-    else:
-        number, fate = row.number, row.fate
-    ahead = await _ahead(session, key, number)
+    ahead = await _ahead(session, key, row.number)
     if ahead and asked.mode.cuts_off:
         await session.execute(
             update(ChatTurnRow)
@@ -62,7 +60,7 @@ async def begin_turn(session: AsyncSession, asked: TurnInput) -> TurnPlace:
     return TurnPlace(
         upto=None if ahead else count,
         ahead=tuple(ahead),
-        is_kept=fate == ConcurrentTurns.INTERRUPT.value,
+        is_kept=row.fate == ConcurrentTurns.INTERRUPT.value,
         memory=MemoryConfig.model_validate(memory) if memory else None,
     )
 
@@ -75,24 +73,29 @@ class EndedTurn:
     fate: str | None
 
 
-async def end_turn(session: AsyncSession, execution_id: UUID) -> EndedTurn | None:
-    """Take a turn out of the way of the next. None when it is in no session (any more)."""
-    locked = await session.scalar(
+async def lock_turn(session: AsyncSession, execution_id: UUID) -> None:
+    """Lock the session that a turn is in, where it is in one.
+
+    First of all that a run's end locks: whoever starts a turn locks the session before the flow's activity, too.
+    """
+    await session.scalar(
         select(ChatSessionRow.key)
         .join(ChatTurnRow, ChatTurnRow.session_key == ChatSessionRow.key)
         .where(ChatTurnRow.execution_id == execution_id)
         .with_for_update(of=ChatSessionRow)
     )
-    # Read after the lock, with a statement of its own: the fate may have been set while we waited for it.
-    row = (
-        await session.execute(
-            update(ChatTurnRow)
-            .where(ChatTurnRow.execution_id == execution_id)
-            .values(ended=True)
-            .returning(ChatTurnRow.session_key, ChatTurnRow.fate)
-        )
-    ).one_or_none()
-    if locked is None or row is None or row.session_key is None:
+
+
+async def end_turn(session: AsyncSession, execution_id: UUID) -> EndedTurn | None:
+    """Take a turn whose session is locked out of the way of the next. None when it is in no session (any more)."""
+    ended = await session.execute(
+        update(ChatTurnRow)
+        .where(ChatTurnRow.execution_id == execution_id)
+        .values(ended=True)
+        .returning(ChatTurnRow.session_key, ChatTurnRow.fate)
+    )
+    row = ended.one_or_none()
+    if row is None or row.session_key is None:
         return None
     return EndedTurn(session_key=row.session_key, fate=row.fate)
 
@@ -126,12 +129,16 @@ async def leave_session(session: AsyncSession, key: int) -> list[UUID]:
     )
 
 
-async def _lock(session: AsyncSession, user_id: int, session_id: str) -> int | None:
+async def _lock(session: AsyncSession, asked: TurnInput) -> int | None:
     return await session.scalar(
         select(ChatSessionRow.key)
-        .where(ChatSessionRow.user_id == user_id, ChatSessionRow.id == session_id)
+        .where(ChatSessionRow.user_id == asked.conversation.user_id, ChatSessionRow.id == asked.conversation.session_id)
         .with_for_update()
     )
+
+
+async def _find(session: AsyncSession, execution_id: UUID) -> ChatTurnRow | None:
+    return await session.get(ChatTurnRow, execution_id, populate_existing=True)
 
 
 async def _ahead(session: AsyncConnection | AsyncSession, key: int, number: int) -> list[UUID]:

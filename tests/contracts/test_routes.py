@@ -55,4 +55,5 @@ def test_every_route_is_documented(app: FastAPI, routes: list[tuple[str, str]]) 
     documented = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     pages = {"/openapi.json", "/docs", "/docs/{name}", "/redoc", "/redoc/{name}", "/problems/{name}"}
 
-    assert documented == {(method, path) for method, path in routes if path not in pages}
+    shown = {(method, re.sub(r":\w+}", "}", path)) for method, path in routes}
+    assert documented == {(method, path) for method, path in shown if path not in pages}

@@ -12,7 +12,7 @@ from perdure.executions import cancel_execution
 from perdure.storage import sessions
 from perdure.storage.tables import ChatTurnRow
 from perdure.temporal.settling import settle_from_history
-from perdure.temporal.starting import run_handle
+from perdure.temporal.starting import call_turn, run_handle
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
 from tests.workflows.test_chatflow import kept, prompt
@@ -143,7 +143,7 @@ async def test_a_turn_whose_api_died_before_it_could_commit_takes_its_place_itse
 
 @pytest.mark.parametrize("deleting", [True, False])
 async def test_a_turn_that_ends_after_its_session_is_gone_does_not_bring_it_back(lab: Lab, deleting: bool) -> None:
-    await lab.model.script(Behaviour(user="^m1$", text="late", delay_ms=700))
+    await lab.model.script(Behaviour(user="^m1$", text="late", delay_ms=3000))
     flow = await lab.chatflow()
     first = await lab.start(flow, message="m1", session_id="s")
     second = await lab.start(flow, message="m2", session_id="s")
@@ -158,7 +158,7 @@ async def test_a_turn_that_ends_after_its_session_is_gone_does_not_bring_it_back
     assert ended.output_data is not None
     assert ended.output_data["response"] == "late"
     assert await kept(lab, "s") == []
-    await run_handle(lab.runtime.client, second).signal("proceed")
+    await call_turn(lab.runtime.client, second)
     failed = await lab.finish(second)
     assert "cleared or deleted" in (failed.error_message or "")
     again = await lab.run(flow, message="m3", session_id="s")

@@ -1,15 +1,25 @@
 """What a session remembers: whose turn it is, and the summary of what was said."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from temporalio import activity
 
 from activities.attempts import ref_of
-from perdure.domain.runs import FoldInput, FoldPlan, KeepSummaryInput, KeepTextInput, TurnInput, TurnPlace
+from activities.embedding import embed
+from perdure.domain.runs import (
+    ConversationRef,
+    FoldInput,
+    FoldPlan,
+    KeepSummaryInput,
+    KeepTextInput,
+    TurnInput,
+    TurnPlace,
+)
 from perdure.memory import summary
 from perdure.memory.cutting import turns_of
-from perdure.storage import summaries
+from perdure.storage import summaries, turn_vectors
 from perdure.storage.engine import Sessions
 from perdure.storage.transcripts import keep_text
 from perdure.storage.turns import begin_turn
@@ -24,7 +34,7 @@ class MemoryActivities:
     @property
     def all(self) -> Sequence[Callable[..., Any]]:
         """What a worker serves."""
-        return [self.begin_turn, self.plan_fold, self.keep_summary]
+        return [self.begin_turn, self.plan_fold, self.keep_summary, self.embed_turns]
 
     @activity.defn
     async def begin_turn(self, turn: TurnInput) -> TurnPlace:
@@ -57,3 +67,15 @@ class MemoryActivities:
         """Put a summary in the place of the one it was made from; where that is gone (a clear), it is dropped."""
         async with self._sessions.begin() as session:
             await summaries.keep(session, kept)
+
+    @activity.defn
+    async def embed_turns(self, conversation: ConversationRef) -> int:
+        """Embed the turns of a session that have no vector yet, earlier ones that were missed too; how many."""
+        async with self._sessions() as session:
+            turns = await turn_vectors.read_unembedded(session, conversation)
+        if not turns:
+            return 0
+        vectors = await asyncio.to_thread(embed, [turn.text for turn in turns])
+        async with self._sessions.begin() as session:
+            await turn_vectors.keep(session, turns, vectors)
+        return len(turns)

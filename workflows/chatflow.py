@@ -8,12 +8,13 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from perdure.domain.events import planned_nodes
-    from perdure.domain.flows import Chatflow
+    from perdure.domain.flows import Chatflow, MemoryConfig
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import ConversationRef, FoldInput, RunInput, RunResult, Turn, TurnInput, TurnPlace
+    from perdure.memory import RECALLING
     from perdure.orchestration.steps import StepFailedError
     from workflows.runs import Output, to_the_end
-    from workflows.turns import FIRST_LOOK, LONGEST_LOOK, answer_chat, begin_turn, cut_off, model_of
+    from workflows.turns import FIRST_LOOK, LONGEST_LOOK, answer_chat, begin_turn, cut_off, embed_turns, model_of
 
 
 @workflow.defn(name="Chatflow")
@@ -22,6 +23,7 @@ class ChatflowWorkflow:
 
     def __init__(self) -> None:
         self._called = False
+        self._memory: MemoryConfig | None = None
 
     @workflow.signal
     def proceed(self) -> None:
@@ -46,6 +48,8 @@ class ChatflowWorkflow:
                 raise StepFailedError(msg)
             known = conversation.model_copy(update={"upto": place.upto})
             memory = place.memory or flow.memory_config
+            # Histories of builds that knew no order know no vectors either.
+            self._memory = memory if conversation.ordered else None
             result = await answer_chat(run, flow, ledger, message, known, memory)
             output: Output = {
                 "response": result.text,
@@ -62,7 +66,10 @@ class ChatflowWorkflow:
             )
             return output, Turn(message=message, answer=result.text, fold=fold)
 
-        return await to_the_end(run, ledger, plot)
+        result = await to_the_end(run, ledger, plot)
+        if self._memory is not None and self._memory.type in RECALLING:
+            await embed_turns(conversation)
+        return result
 
     async def _take_turn(self, run: RunInput, flow: Chatflow, conversation: ConversationRef) -> TurnPlace:
         """Wait until the turns ahead have ended, or end them, as the flow says.

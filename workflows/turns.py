@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.memory import MemoryActivities
@@ -35,6 +35,8 @@ SUMMARY = "summary"
 """The id of the one step of a fold."""
 
 SUMMARY_MAX_TOKENS = 1000
+
+EMBED_LIMIT = timedelta(minutes=5)
 
 FIRST_LOOK = timedelta(minutes=1)
 LONGEST_LOOK = timedelta(minutes=10)
@@ -136,3 +138,20 @@ async def keep_summary(kept: KeepSummaryInput) -> None:
         schedule_to_close_timeout=RECORD_LIMIT,
         summary="keep the summary",
     )
+
+
+async def embed_turns(conversation: ConversationRef) -> None:
+    """Make vectors of the turns that have none. What this misses, the next turn's does."""
+    try:
+        await workflow.execute_local_activity_method(
+            MemoryActivities.embed_turns,
+            conversation,
+            start_to_close_timeout=RECORD_TIMEOUT,
+            schedule_to_close_timeout=EMBED_LIMIT,
+            summary="embed the turn",
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            # Recorded as completed: there is nothing left to cancel.
+            return
+        workflow.logger.exception("the turn could not be embedded")

@@ -57,9 +57,23 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("session_key", name=op.f("pk_chat_summaries")),
     )
+    op.create_table(
+        "chat_turn_vectors",
+        sa.Column("session_key", sa.BigInteger(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("vector", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["session_key", "sequence"],
+            ["chat_messages.session_key", "chat_messages.sequence"],
+            name=op.f("fk_chat_turn_vectors_session_key_sequence"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("session_key", "sequence", name=op.f("pk_chat_turn_vectors")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("chat_turn_vectors")
     op.drop_table("chat_summaries")
     op.drop_table("chat_turns")
     op.drop_index("ix_chat_sessions_user", table_name="chat_sessions")

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Computed,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     LargeBinary,
@@ -298,6 +299,26 @@ class ChatSummaryRow(Base):
     output_tokens: Mapped[int | None]
     cost_usd: Mapped[float | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ChatTurnVectorRow(Base):
+    """A turn as a vector of length one, numbers of four bytes each, under the place of the turn's first message.
+
+    Compared in full: a session's turns are few, and are read together anyway.
+    """
+
+    __tablename__ = "chat_turn_vectors"
+
+    session_key: Mapped[int]
+    sequence: Mapped[int]
+    vector: Mapped[bytes]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("session_key", "sequence"),
+        ForeignKeyConstraint(
+            ["session_key", "sequence"], ["chat_messages.session_key", "chat_messages.sequence"], ondelete="CASCADE"
+        ),
+    )
 
 
 class TranscriptRow(Base):

@@ -14,6 +14,7 @@ from activities.documents import DocumentActivities
 from activities.edge import EdgeInterceptor
 from activities.generate import GenerateActivities
 from activities.housekeeping import HousekeepingActivities
+from activities.memory import MemoryActivities
 from activities.records import RecordActivities
 from activities.subflows import SubflowActivities
 from activities.tools import ToolActivities
@@ -77,7 +78,8 @@ def build_worker(
     generating = GenerateActivities(models, toolbox, runtime.single, live)
     calling = ToolActivities(toolbox, runtime.single, live)
     subflows = SubflowActivities(runtime.sessions)
-    recording = RecordActivities(runtime.sessions, runtime.single)
+    recording = RecordActivities(runtime.client, runtime.sessions, runtime.single)
+    remembering = MemoryActivities(runtime.sessions)
     documents = DocumentActivities(runtime.sessions, runtime.single, runtime.embeddings)
     housekeeping = HousekeepingActivities(runtime.client, runtime.sessions)
     return Worker(
@@ -92,6 +94,7 @@ def build_worker(
             recording.keep_text,
             recording.keep_words,
             recording.note,
+            *remembering.all,
             housekeeping.reconcile,
             *documents.all,
         ],

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
@@ -11,16 +10,16 @@ from temporalio import activity
 from activities.attempts import Attempts, ref_of
 from activities.failures import too_slow
 from activities.heartbeat import heartbeating
+from activities.recall import Remembering
 from perdure.domain.generation import Generation, GenerationRequest, PromptMessage, ToolCall, ToolSpec
+from perdure.domain.memories import MemoryUse
 from perdure.domain.runs import GenerateInput, GenerateResult, StepRef
 from perdure.domain.text import storable
 from perdure.domain.tools import BadToolError
 from perdure.live import LiveWriter, StepStarted, Token
 from perdure.llm import ModelCallError, Models
-from perdure.memory import buffer
 from perdure.orchestration.prompts import with_context
-from perdure.storage.chats import read_messages
-from perdure.storage.transcripts import Words, keep_answer, kept_answer, read_words
+from perdure.storage.transcripts import Words, keep_answer, keep_partial, kept_answer, read_words
 from perdure.tools import Toolbox, ToolCallError
 
 
@@ -31,6 +30,7 @@ class GenerateActivities:
         self._models = models
         self._toolbox = toolbox
         self._attempts = Attempts(database, live)
+        self._memory = Remembering(self._attempts)
         self._live = live
 
     @activity.defn
@@ -50,9 +50,9 @@ class GenerateActivities:
             started_at = datetime.now(UTC)
             self._live.publish(step.execution_id, StepStarted(node_id=step.step_id, attempt=info.attempt))
             specs = await self._specs(step, ref)
-            request = await self._request(step, specs)
+            request, memory = await self._request(step, specs)
             generation = await self._call(step, request, ref, info.attempt)
-            result = _result(generation, ref, info.attempt, started_at)
+            result = _result(generation, ref, info.attempt, started_at).model_copy(update={"memory": memory})
             # The run's end is announced after this activity: its words must be on the channel by then.
             await asyncio.gather(self._attempts.within_reach(keep_answer, result), self._live.drain())
         return result
@@ -66,6 +66,11 @@ class GenerateActivities:
             failure = error
         except TimeoutError:
             failure = too_slow(step)
+        except asyncio.CancelledError:
+            # The next message may want to know what was said before it cut this answer off.
+            if step.conversation and stream.text:
+                await self._attempts.within_reach(keep_partial, (ref, storable(stream.text)))
+            raise
         # Raised out here: the provider's error is no part of the chain that history keeps.
         raise await self._attempts.failed(ref, failure, name="ModelCallFailed", max_retries=step.max_retries)
 
@@ -81,29 +86,31 @@ class GenerateActivities:
             failure = error
         raise await self._attempts.failed(ref, failure, name="ToolsUnavailable", max_retries=step.max_retries)
 
-    async def _request(self, step: GenerateInput, specs: Sequence[ToolSpec]) -> GenerationRequest:
+    async def _request(
+        self, step: GenerateInput, specs: Sequence[ToolSpec]
+    ) -> tuple[GenerationRequest, MemoryUse | None]:
         said = (*(part.ref for part in step.context), *step.earlier, step.task)
         refs = [each for each in said if isinstance(each, StepRef)]
-        words: dict[StepRef, Words] = {}
-        history: list[PromptMessage] = []
-        if refs or (step.conversation and step.conversation.upto):
-            words = await self._attempts.within_reach(read_words, refs)
-            if step.conversation and step.max_messages:
-                shown = partial(read_messages, limit=step.max_messages)
-                history = await self._attempts.within_reach(shown, step.conversation)
+        words = await self._attempts.within_reach(read_words, refs) if refs else {}
         context = [(part.label, _text(part.ref, words)) for part in step.context]
         prompt = with_context(_text(step.task, words), context, step.question)
-        remembered = buffer.recall(history, step.max_messages) if step.max_messages else []
+        remembered = await self._memory.recall(step, prompt) if step.conversation else None
         since = [_message(words[each]) if isinstance(each, StepRef) else _ours(each) for each in step.earlier]
-        return GenerationRequest(
+        request = GenerationRequest(
             model=step.model,
-            system_prompt=step.system_prompt,
-            messages=(*step.told, *remembered, PromptMessage(role="user", content=prompt), *since),
+            system_prompt="\n\n".join(part for part in (step.system_prompt, remembered and remembered.notes) if part),
+            messages=(
+                *step.told,
+                *(remembered.messages if remembered else ()),
+                PromptMessage(role="user", content=prompt),
+                *since,
+            ),
             temperature=step.temperature,
             max_tokens=step.max_tokens,
             tools=(*specs, *step.own_tools),
             output_schema=step.output_schema,
         )
+        return request, remembered.use if remembered and step.memory else None
 
 
 class _Stream:
@@ -114,12 +121,15 @@ class _Stream:
         self._ref = ref
         self._attempt = attempt
         self._next = 0
+        self.text = ""
+        """What came so far."""
 
     def add(self, text: str) -> None:
         """Publish the next piece."""
         token = Token(node_id=self._ref.step_id, attempt=self._attempt, index=self._next, text=text)
         self._live.publish(self._ref.execution_id, token)
         self._next += 1
+        self.text += text
 
 
 def _text(said: StepRef | str, words: Mapping[StepRef, Words]) -> str:

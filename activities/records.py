@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
+from temporalio.client import Client
 
 from perdure.domain.notes import AnyNote
 from perdure.domain.runs import KeepTextInput, KeepWordsInput, NoteInput, RunEnding
@@ -14,15 +15,19 @@ from perdure.temporal.settling import end_at_once, end_run
 class RecordActivities:
     """What a run writes about itself; used as local activities."""
 
-    def __init__(self, sessions: Sessions, single: AsyncEngine) -> None:
+    def __init__(self, client: Client, sessions: Sessions, single: AsyncEngine) -> None:
+        self._client = client
         self._sessions = sessions
         self._single = single
 
     @activity.defn
     async def record_ending(self, ending: RunEnding) -> None:
-        """Settle the run's row, its flow's activity, its chat turn and its live channel in one transaction."""
+        """Settle the run's row, its flow's activity, its chat turn and its live channel in one transaction.
+
+        Then call the turn that waits for this one, and start the fold that is due.
+        """
         if not await end_at_once(self._single, ending):
-            await end_run(self._sessions, ending)
+            await end_run(self._client, self._sessions, ending)
 
     @activity.defn
     async def keep_text(self, kept: KeepTextInput) -> None:

@@ -7,7 +7,7 @@ from temporalio import activity
 
 from perdure.domain.errors import ConflictError, NotFoundError
 from perdure.domain.flows import Agentflow, Chatflow, FlowType
-from perdure.domain.runs import RunInput, SubflowInput, SubflowPlan
+from perdure.domain.runs import ConversationRef, RunInput, SubflowInput, SubflowPlan
 from perdure.runnable import check_runnable
 from perdure.storage.chats import open_session
 from perdure.storage.engine import Sessions
@@ -41,11 +41,12 @@ class SubflowActivities:
                 check_runnable(flow)
                 run_id = activity.info().workflow_run_id
                 execution_id = uuid5(_CHILDREN, f"{run_id}:{asked.parent.step_id}")
-                conversation = (
+                # A session of its own: nobody else's turn can stand in its way.
+                if flow.flow_type is FlowType.CHATFLOW:
                     await open_session(session, user_id=asked.user_id, session_id=str(execution_id), flow_id=flow.id)
-                    if flow.flow_type is FlowType.CHATFLOW
-                    else None
-                )
+                    conversation = ConversationRef(user_id=asked.user_id, session_id=str(execution_id), upto=0)
+                else:
+                    conversation = None
                 run = RunInput(
                     execution_id=execution_id,
                     flow=_undrawn(flow),

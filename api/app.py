@@ -21,6 +21,7 @@ from api.routes import (
     health,
     knowledgebases,
     openai,
+    sessions,
 )
 from perdure.bootstrap import Runtime
 
@@ -48,8 +49,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.authenticator = Authenticator(runtime.settings, runtime.single)
     app.state.login_desk = auth.LoginDesk()
     app.state.stopping = asyncio.Event()
-    rooms = (health, auth, flows, agents, executions, approvals, chat, chat_stream, knowledgebases, openai, events)
-    for room in (*rooms, problems, docs):
+    rooms = (health, auth, flows, agents, executions, approvals, chat, chat_stream, sessions, knowledgebases, openai)
+    for room in (*rooms, events, problems, docs):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)

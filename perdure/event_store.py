@@ -6,7 +6,7 @@ from uuid import UUID
 from perdure.bootstrap import Runtime
 from perdure.domain.errors import NotFoundError
 from perdure.domain.events import AggregateType, Event
-from perdure.storage.events import read_flow_events, read_knowledge_base_events
+from perdure.storage.events import read_flow_events, read_knowledge_base_events, read_session_events
 from perdure.storage.executions import owns_execution
 from perdure.temporal.history import read_run
 
@@ -17,12 +17,36 @@ NO_AGGREGATE = "There is no such aggregate: check its id and aggregate_type."
 
 
 async def read_events(
-    runtime: Runtime, aggregate_id: UUID, aggregate_type: AggregateFilter | None, *, user_id: int
+    runtime: Runtime, aggregate_id: str, aggregate_type: AggregateFilter | None, *, user_id: int
 ) -> list[Event]:
-    """All events of one aggregate of this user's, in order.
+    """All events of one aggregate of this user's, in order. Sessions are looked for last: their ids are any text.
 
     Raises NotFoundError when there is none of that type, or it is not theirs.
     """
+    identity = as_uuid(aggregate_id)
+    if identity is not None:
+        events = await _read_by_uuid(runtime, identity, aggregate_type, user_id)
+        if events:
+            return events
+    if aggregate_type in {None, "Session"}:
+        async with runtime.sessions() as session:
+            events = await read_session_events(session, aggregate_id, user_id=user_id)
+        if events:
+            return events
+    raise NotFoundError(NO_AGGREGATE)
+
+
+def as_uuid(text: str) -> UUID | None:
+    """The UUID that a text writes, None where it writes none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+async def _read_by_uuid(
+    runtime: Runtime, aggregate_id: UUID, aggregate_type: AggregateFilter | None, user_id: int
+) -> list[Event]:
     if aggregate_type in {None, "Workflow", "Flow"}:
         async with runtime.sessions() as session:
             events = await read_flow_events(session, aggregate_id, user_id=user_id)
@@ -38,7 +62,7 @@ async def read_events(
             owned = await owns_execution(connection, aggregate_id, user_id=user_id)
         if owned:
             return await _execution_events(runtime, aggregate_id, user_id)
-    raise NotFoundError(NO_AGGREGATE)
+    return []
 
 
 async def _execution_events(runtime: Runtime, execution_id: UUID, user_id: int) -> list[Event]:

@@ -16,7 +16,7 @@ from perdure.domain.chats import told_messages
 from perdure.domain.errors import ConflictError, FieldProblem, UnprocessableError
 from perdure.domain.events import planned_nodes
 from perdure.domain.executions import Execution, ExecutionStatus
-from perdure.domain.flows import Agentflow, Chatflow, FlowType
+from perdure.domain.flows import Agentflow, Chatflow, ConcurrentTurns, FlowType
 from perdure.domain.generation import ModelRef
 from perdure.domain.ledger import Ledger
 from perdure.domain.runs import ConversationRef, RunInput
@@ -26,6 +26,7 @@ from perdure.runnable import check_runnable
 from perdure.settings import LlmSettings
 from perdure.storage.chats import open_session
 from perdure.storage.executions import find_by_key, insert_started, note_start, read_execution
+from perdure.storage.turns import add_turn
 from perdure.temporal.history import read_run
 from perdure.temporal.settling import settle_from_history
 from perdure.temporal.starting import run_handle, start_run
@@ -82,7 +83,7 @@ async def start_execution(runtime: Runtime, request: StartRequest, *, execution_
     check_runnable(request.flow)
     session_id = _chat_session(request)
     try:
-        run = await _start(runtime, request, execution_id, session_id)
+        run = await _start_when_free(runtime, request, execution_id, session_id)
     except _TakenError:
         # A concurrent call with the same key was first; what this one had begun is rolled back.
         found = await find_started(runtime, request)
@@ -100,18 +101,36 @@ async def start_execution(runtime: Runtime, request: StartRequest, *, execution_
     )
 
 
+class _BusyError(Exception):
+    """Another turn of the session is under way, and the flow lets none wait."""
+
+    def __init__(self, ahead: UUID) -> None:
+        super().__init__()
+        self.ahead = ahead
+
+
 class _TakenError(Exception):
     """The execution's id or its idempotency key is in the list already."""
+
+
+async def _start_when_free(
+    runtime: Runtime, request: StartRequest, execution_id: UUID, session_id: str | None
+) -> RunInput:
+    """Start it. A turn in the way that has ended without a chance to say so is settled; one that runs is a conflict."""
+    while True:
+        try:
+            return await _start(runtime, request, execution_id, session_id)
+        except _BusyError as busy:
+            ahead = await get_execution(runtime, busy.ahead, user_id=request.user_id)
+            if not ahead.status.is_final:
+                msg = "This session is answering another message: send this one when that turn has ended."
+                raise ConflictError(msg) from None
 
 
 async def _start(runtime: Runtime, request: StartRequest, execution_id: UUID, session_id: str | None) -> RunInput:
     # A connection, since a session's bookkeeping would cost more than the statements.
     async with runtime.engine.begin() as connection:
-        conversation = (
-            await open_session(connection, user_id=request.user_id, session_id=session_id, flow_id=request.flow.id)
-            if session_id
-            else None
-        )
+        conversation = await _converse(connection, request, execution_id, session_id) if session_id else None
         run = _run_input(request, execution_id, conversation, default_model(runtime.settings.llm))
         if request.idempotency_key is None:
             await _list_and_start(runtime, connection, run)
@@ -122,6 +141,18 @@ async def _start(runtime: Runtime, request: StartRequest, execution_id: UUID, se
             raise _TakenError
         await note_start(connection, run.header)
     return run
+
+
+async def _converse(
+    connection: AsyncConnection, request: StartRequest, execution_id: UUID, session_id: str
+) -> ConversationRef:
+    """Give the turn its place in its session. Raises _BusyError where the flow takes one turn at a time."""
+    opened = await open_session(connection, user_id=request.user_id, session_id=session_id, flow_id=request.flow.id)
+    ahead = await add_turn(connection, opened.key, opened.turns, execution_id)
+    flow = request.flow
+    if ahead and isinstance(flow, Chatflow) and flow.chat_config.concurrent_turns is ConcurrentTurns.REJECT:
+        raise _BusyError(ahead)
+    return ConversationRef(user_id=request.user_id, session_id=session_id, upto=opened.messages, ordered=True)
 
 
 async def _list_and_start(runtime: Runtime, connection: AsyncConnection, run: RunInput) -> None:

@@ -3,7 +3,6 @@
 from perdure.domain.errors import ConflictError
 from perdure.domain.flows import Agentflow, Chatflow
 from perdure.domain.tools import BadToolError, parse_tools
-from perdure.memory import MEMORIES
 
 
 def check_runnable(flow: Agentflow | Chatflow) -> None:
@@ -18,10 +17,6 @@ def check_runnable(flow: Agentflow | Chatflow) -> None:
             except BadToolError as error:
                 raise ConflictError(f"Agent '{agent.name}': {error}") from None
         return
-    if flow.memory_config.type not in MEMORIES:
-        able = ", ".join(sorted(MEMORIES))
-        msg = f"Memory '{flow.memory_config.type}' cannot be executed yet (it can be kept): use {able}."
-        raise ConflictError(msg)
     if flow.tools:
         msg = "This chatflow has tools, which cannot be executed yet: remove them to run it."
         raise ConflictError(msg)

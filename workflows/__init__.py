@@ -4,6 +4,7 @@ from workflows.agentflow import AgentflowWorkflow
 from workflows.chatflow import ChatflowWorkflow
 from workflows.ingestion import IngestionWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.summary import SummaryWorkflow
 
-WORKFLOWS = [AgentflowWorkflow, ChatflowWorkflow, IngestionWorkflow, ReconcileWorkflow]
+WORKFLOWS = [AgentflowWorkflow, ChatflowWorkflow, IngestionWorkflow, ReconcileWorkflow, SummaryWorkflow]
 """Every workflow a worker serves and a replay knows."""

@@ -1,47 +1,132 @@
 """The run of a chatflow: one turn of a conversation."""
 
+import asyncio
+from datetime import timedelta
+
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from perdure.domain.chats import told_messages
     from perdure.domain.events import planned_nodes
-    from perdure.domain.flows import Chatflow
+    from perdure.domain.flows import Chatflow, MemoryConfig
     from perdure.domain.ledger import Ledger
-    from perdure.domain.runs import RunInput, RunResult, Turn
+    from perdure.domain.runs import (
+        ConversationRef,
+        FoldInput,
+        GenerateResult,
+        RunInput,
+        RunResult,
+        Turn,
+        TurnInput,
+        TurnPlace,
+    )
+    from perdure.memory import RECALLING
     from perdure.orchestration.steps import StepFailedError
     from workflows.runs import Output, to_the_end
-    from workflows.steps import answer_chat
+    from workflows.turns import FIRST_LOOK, LONGEST_LOOK, Known, answer_chat, begin_turn, cut_off, embed_turns, model_of
 
 
 @workflow.defn(name="Chatflow")
 class ChatflowWorkflow:
     """Answers one message with what the memory holds, and keeps both."""
 
+    def __init__(self) -> None:
+        self._called = False
+        self._memory: MemoryConfig | None = None
+
+    @workflow.signal
+    def proceed(self) -> None:
+        """Look whether the turn may begin: the one ahead has ended."""
+        self._called = True
+
     @workflow.run
     async def run(self, run: RunInput) -> RunResult:
         """Run one turn of the flow as it was at the start."""
-        flow = run.flow
+        flow, conversation = run.flow, run.conversation
         message = run.input_data.get("message")
         # A session's own messages count; its caller's do where there is none.
-        told = told_messages(run.input_data) if run.conversation is None else ()
+        told = told_messages(run.input_data) if conversation is None else ()
         if not isinstance(flow, Chatflow) or not isinstance(message, str) or told is None:
             msg = "A Chatflow workflow answers a message in a conversation."
             raise ApplicationError(msg, type="WrongInput", non_retryable=True)
         ledger = Ledger(planned_nodes(flow))
 
         async def plot() -> tuple[Output, Turn | None]:
+            place = await self._take_turn(run, flow, conversation) if conversation else None
             if flow.rag_config.enabled and flow.rag_config.knowledgebase_ids:
                 missing = flow.rag_config.knowledgebase_ids[0]
                 msg = f"Knowledge base '{missing}' does not exist: remove it from rag_config, or disable retrieval."
                 raise StepFailedError(msg)
-            result = await answer_chat(run, flow, ledger, message, told)
-            output: Output = {
-                "response": result.text,
-                "session_id": run.conversation.session_id if run.conversation else None,
-                "usage": result.usage.model_dump(mode="json") if result.usage else None,
-                "sources": [],
-            }
-            return output, Turn(message=message, answer=result.text) if run.conversation else None
+            if conversation is None or place is None:
+                result = await answer_chat(run, flow, ledger, message, Known(told=told))
+                return _output(result, None), None
+            memory = place.memory or flow.memory_config
+            # Histories of builds that knew no order know no vectors either.
+            self._memory = memory if conversation.ordered else None
+            known = Known(conversation=conversation.model_copy(update={"upto": place.upto}), memory=memory)
+            result = await answer_chat(run, flow, ledger, message, known)
+            fold = FoldInput(
+                execution_id=run.execution_id,
+                user_id=run.user_id,
+                session_id=conversation.session_id,
+                model=model_of(run, flow),
+                memory=memory,
+            )
+            turn = Turn(message=message, answer=result.text, fold=fold)
+            return _output(result, conversation.session_id), turn
 
-        return await to_the_end(run, ledger, plot)
+        result = await to_the_end(run, ledger, plot)
+        if conversation is not None and self._memory is not None and self._memory.type in RECALLING:
+            await embed_turns(conversation)
+        return result
+
+    async def _take_turn(self, run: RunInput, flow: Chatflow, conversation: ConversationRef) -> TurnPlace:
+        """Wait until the turns ahead have ended, or end them, as the flow says.
+
+        Raises CancelledError like every step; but a turn whose message is kept all the same waits for its place first,
+        so that what was said stands in the order in which it was said.
+        """
+        if not conversation.ordered:
+            return TurnPlace(upto=conversation.upto)
+        mode = flow.chat_config.concurrent_turns
+        turn = TurnInput(execution_id=run.execution_id, flow_id=flow.id, conversation=conversation, mode=mode)
+        patience = FIRST_LOOK
+        is_cancelled = False
+        while True:
+            self._called = False
+            try:
+                place = await begin_turn(turn)
+                if not is_cancelled and (place.is_gone or place.upto is not None):
+                    break
+                if is_cancelled and (place.upto is not None or not place.is_kept):
+                    break
+                if mode.cuts_off and not is_cancelled:
+                    await asyncio.gather(*(cut_off(ahead) for ahead in place.ahead))
+                await self._wait(patience)
+            except (asyncio.CancelledError, ActivityError) as error:
+                if is_cancelled or not is_cancelled_exception(error):
+                    raise
+                is_cancelled = True
+            patience = min(patience * 2, LONGEST_LOOK)
+        if is_cancelled:
+            raise asyncio.CancelledError
+        if place.is_gone:
+            raise StepFailedError("The session was cleared or deleted before it was this message's turn.")
+        return place
+
+    async def _wait(self, patience: timedelta) -> None:
+        workflow.set_current_details("waits for the turn ahead in its session")
+        try:
+            await workflow.wait_condition(lambda: self._called, timeout=patience)
+        except TimeoutError:
+            workflow.logger.info("looks by itself whether the turn ahead has ended")
+
+
+def _output(result: GenerateResult, session_id: str | None) -> Output:
+    return {
+        "response": result.text,
+        "session_id": session_id,
+        "usage": result.usage.model_dump(mode="json") if result.usage else None,
+        "sources": [],
+    }

@@ -1,7 +1,7 @@
 """Activities as workflows see them: the only place that names them, their timeouts, retries and task queue."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -22,14 +22,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.records import RecordActivities
     from activities.subflows import SubflowActivities
     from activities.tools import ToolActivities
-    from perdure.domain.chats import ToldMessage
     from perdure.domain.events import EXHAUSTED, StepCompleted, StepFailed, StepScheduled, timeout_sentence
-    from perdure.domain.flows import Chatflow
-    from perdure.domain.generation import PromptMessage, ToolCall
+    from perdure.domain.generation import ToolCall
     from perdure.domain.ledger import Ledger
     from perdure.domain.notes import Note
     from perdure.domain.runs import (
-        ASSISTANT,
         CallToolInput,
         CallToolResult,
         GenerateInput,
@@ -44,7 +41,6 @@ with workflow.unsafe.imports_passed_through():
         SubflowInput,
         SubflowPlan,
     )
-    from perdure.orchestration.models import NoModelError, model_of_chat
     from perdure.orchestration.steps import StepFailedError
 
 INLINE_TASK_CHARACTERS = 4096
@@ -65,9 +61,6 @@ TOOL_CALL_LIMIT = timedelta(minutes=15)
 """One attempt at a tool; its own settings end it earlier."""
 
 SUMMARY_CHARACTERS = 200
-
-CHAT_RETRIES = 3
-CHAT_TIMEOUT_SECONDS = 300.0
 
 DATABASE_GRACE = timedelta(hours=1)
 """How long a step waits for a database that is away, so that its outage costs no attempt at the model."""
@@ -253,38 +246,3 @@ async def keep_task(execution_id: UUID, task: str, step_id: str) -> str | StepRe
         summary="keep the task",
     )
     return ref
-
-
-async def answer_chat(
-    run: RunInput, flow: Chatflow, ledger: Ledger, message: str, told: Sequence[ToldMessage] = ()
-) -> GenerateResult:
-    """One model call of a chat turn; `told` are the messages before it that its caller keeps.
-
-    Raises StepFailedError when it gives up.
-    """
-    try:
-        model = model_of_chat(flow, run.default_model)
-    except NoModelError as error:
-        raise StepFailedError(str(error)) from error
-    config = flow.chat_config
-    instructions = [config.system_prompt or "", *(each.content for each in told if each.role == "system")]
-    return await generate(
-        GenerateInput(
-            step_id=ASSISTANT,
-            node_id=ASSISTANT,
-            node_type="assistant",
-            node_label=flow.name,
-            execution_id=run.execution_id,
-            model=model,
-            system_prompt="\n\n".join(filter(None, instructions)),
-            task=message,
-            told=tuple(PromptMessage(role=each.role, content=each.content) for each in told if each.role != "system"),
-            conversation=run.conversation,
-            max_messages=flow.memory_config.max_messages,
-            temperature=config.temperature,
-            max_tokens=config.max_tokens,
-            timeout_seconds=CHAT_TIMEOUT_SECONDS,
-            max_retries=CHAT_RETRIES,
-        ),
-        ledger,
-    )

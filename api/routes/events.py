@@ -1,9 +1,8 @@
 """`/api/events`: what happened, in order."""
 
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from api.deps import Caller, RuntimeDep
 from api.problems import problems
@@ -17,10 +16,12 @@ AggregateQuery = Annotated[
     Query(description="What the id names; `Workflow` is an older name for flows and executions alike."),
 ]
 
+AggregateId = Annotated[str, Path(description="A UUID; of a session its own id, which may hold slashes.")]
 
-@router.get("/aggregate/{aggregate_id}", operation_id="listEvents")
+
+@router.get("/aggregate/{aggregate_id:path}", operation_id="listEvents")
 async def list_events(
-    aggregate_id: UUID,
+    aggregate_id: AggregateId,
     caller: Caller,
     runtime: RuntimeDep,
     aggregate_type: AggregateQuery = None,
@@ -31,9 +32,9 @@ async def list_events(
     return [event for event in events if event.version >= from_version]
 
 
-@router.get("/replay/{aggregate_id}", operation_id="replayEvents")
+@router.get("/replay/{aggregate_id:path}", operation_id="replayEvents")
 async def replay_events(
-    aggregate_id: UUID,
+    aggregate_id: AggregateId,
     caller: Caller,
     runtime: RuntimeDep,
     aggregate_type: AggregateQuery = None,

@@ -1,10 +1,22 @@
-"""A chat turn as the chat window sends and shows it."""
+"""A chat as its window sends and shows it: turns, and the sessions that they make."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+
+from perdure.domain.flows import MemoryConfig
+
+SESSION_CREATED = "SessionCreated"
+SESSION_CLEARED = "SessionCleared"
+SESSION_DELETED = "SessionDeleted"
+SESSION_MEMORY_CHANGED = "SessionMemoryChanged"
+SESSION_SUMMARIZED = "SessionSummarized"
+
+INTERRUPTED = "[interrupted]"
+"""What a model is shown at the end of an answer that the next message cut off."""
 
 
 class ChatRequest(BaseModel):
@@ -61,3 +73,103 @@ def told_messages(input_data: Mapping[str, JsonValue]) -> tuple[ToldMessage, ...
     """
     told = input_data.get("messages")
     return None if told is None else _TOLD.validate_python(told)
+
+
+class SessionSummary(BaseModel):
+    """The older messages of a session in short, and what making it has used so far; null where a part is not known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    content: str
+    upto: int = Field(description="How many of the session's first messages it holds.")
+    model: str
+    folds: int = Field(description="How often it was rewritten.")
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+
+
+class ChatSession(BaseModel):
+    """One conversation of the caller's with one chatflow."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    chatflow_id: UUID
+    chatflow_name: str
+    message_count: int
+    memory_config: MemoryConfig = Field(description="What its next turn is reminded of.")
+    has_own_memory: bool = Field(description="Whether that is the session's own; otherwise it is the chatflow's.")
+    summary: SessionSummary | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class SessionList(BaseModel):
+    """A page of sessions, the latest used first; `total` of all that match."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sessions: list[ChatSession]
+    total: int
+
+
+class ChatMessage(BaseModel):
+    """One message of a session."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sequence: int = Field(description="1, 2, 3 … within the session.")
+    role: Literal["user", "assistant"]
+    content: str
+    execution_id: UUID = Field(description="The turn that it belongs to.")
+    created_at: datetime
+    interrupted: bool = Field(description="Whether the next message cut this answer off.")
+
+
+class ChatHistory(BaseModel):
+    """A page of a session's messages, oldest first; `total` of all."""
+
+    model_config = ConfigDict(frozen=True)
+
+    session_id: str
+    messages: list[ChatMessage]
+    total: int
+
+
+class SessionExport(BaseModel):
+    """A session with all its messages."""
+
+    model_config = ConfigDict(frozen=True)
+
+    session: ChatSession
+    messages: list[ChatMessage]
+
+
+def to_markdown(export: SessionExport) -> str:
+    """A session as a text for people."""
+    session = export.session
+    head = f"# {session.chatflow_name}\n\nSession `{session.id}`, {session.message_count} messages\n"
+    return head + "".join(
+        f"\n## {message.role.capitalize()}, {message.created_at:%Y-%m-%d %H:%M:%S} UTC\n\n{message.content}\n"
+        + ("\n*Interrupted*\n" if message.interrupted else "")
+        for message in export.messages
+    )
+
+
+class MemoryStrategy(BaseModel):
+    """One memory type: what it does, and its settings with their defaults and limits."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str
+    description: str
+    settings: dict[str, JsonValue]
+
+
+class MemoryStrategies(BaseModel):
+    """The memory types that there are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    strategies: list[MemoryStrategy]

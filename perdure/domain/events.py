@@ -154,6 +154,9 @@ class StepCompleted(_Data):
     characters: int | None = Field(default=None, description="Of a tool: of its whole output; `text` may be cut.")
     data: JsonValue = Field(default=None, description="Of a tool: facts about the call, such as the sources it found.")
     execution_id: str | None = Field(default=None, description="Of a flow called as a tool: its run.")
+    memory: dict[str, JsonValue] | None = Field(
+        default=None, description="Of a chat: what of the conversation the model was shown (`MemoryUse`)."
+    )
     finished_at: datetime = Field(description="By the worker's clock; Temporal learns of it a little later.")
 
     @classmethod
@@ -169,6 +172,7 @@ class StepCompleted(_Data):
             cost_usd=result.cost_usd,
             finish_reason=result.finish_reason,
             tool_calls=[call.model_dump(mode="json") for call in result.tool_calls] or None,
+            memory=result.memory.model_dump(mode="json") if result.memory else None,
             finished_at=result.completed_at,
         )
 

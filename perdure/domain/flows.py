@@ -53,6 +53,20 @@ class MemoryType(StrEnum):
     HYBRID = "hybrid"
 
 
+class ConcurrentTurns(StrEnum):
+    """What becomes of a turn under way when the next message of its session comes."""
+
+    QUEUE = "queue"
+    REJECT = "reject"
+    INTERRUPT = "interrupt"
+    ROLLBACK = "rollback"
+
+    @property
+    def cuts_off(self) -> bool:
+        """Whether a turn ends those ahead of it."""
+        return self in {ConcurrentTurns.INTERRUPT, ConcurrentTurns.ROLLBACK}
+
+
 class DecisionStrategy(StrEnum):
     """How a supervisor picks the next agent."""
 
@@ -142,6 +156,13 @@ class ChatConfig(_Part):
     streaming: bool = True
     welcome_message: str | None = Field(default=None, max_length=100_000)
     suggested_questions: list[str] = Field(default_factory=list[str], max_length=100)
+    concurrent_turns: ConcurrentTurns = Field(
+        default=ConcurrentTurns.QUEUE,
+        description=(
+            "A message while its session answers another: `queue` waits for that answer and sees it, `reject` is a 409,"
+            " `interrupt` cuts that answer off and keeps what was said, `rollback` cuts it off and forgets the turn."
+        ),
+    )
 
 
 class MemoryConfig(_Part):
@@ -149,12 +170,16 @@ class MemoryConfig(_Part):
 
     type: MemoryType = MemoryType.BUFFER
     max_messages: int = Field(default=20, ge=1, le=10_000, description="Messages of earlier turns, newest kept.")
-    summary_threshold: int = Field(default=20, ge=1, le=10_000, description="Messages after which older ones fold.")
-    vector_top_k: int = Field(default=5, ge=1, le=1000)
-    similarity_threshold: float = Field(default=0.0, ge=0, le=1)
-    buffer_weight: float = Field(default=0.5, ge=0, le=1)
-    summary_weight: float = Field(default=0.2, ge=0, le=1)
-    vector_weight: float = Field(default=0.3, ge=0, le=1)
+    summary_threshold: int = Field(
+        default=20, ge=1, le=10_000, description="summary, hybrid: messages after which the older half folds."
+    )
+    vector_top_k: int = Field(default=5, ge=1, le=1000, description="vector, hybrid: older turns recalled at most.")
+    similarity_threshold: float = Field(
+        default=0.0, ge=0, le=1, description="vector, hybrid: cosine below which a turn is not recalled."
+    )
+    buffer_weight: float = Field(default=0.5, ge=0, le=1, description="hybrid: share of the newest turns.")
+    summary_weight: float = Field(default=0.2, ge=0, le=1, description="hybrid: share of the summary.")
+    vector_weight: float = Field(default=0.3, ge=0, le=1, description="hybrid: share of recalled turns.")
 
 
 class RagConfig(_Part):

@@ -8,8 +8,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from perdure.domain.executions import ExecutionStatus, Metrics, NodeExecution
-from perdure.domain.flows import Agentflow, Chatflow, Flow
+from perdure.domain.flows import Agentflow, Chatflow, ConcurrentTurns, Flow, MemoryConfig
 from perdure.domain.generation import ModelRef, PromptMessage, ToolCall, ToolSpec, Usage
+from perdure.domain.memories import MemoryUse
 from perdure.domain.notes import AnyNote
 from perdure.domain.tools import RunFlowTool, Tool
 
@@ -27,6 +28,48 @@ class ConversationRef(_Part):
     user_id: int
     session_id: str
     upto: int = Field(ge=0)
+    ordered: bool = Field(
+        default=False, description="Whether the turn takes its place among the others first; `upto` counts from then."
+    )
+
+
+class TurnInput(_Part):
+    """A turn that asks whether it may begin."""
+
+    execution_id: UUID
+    flow_id: UUID
+    conversation: ConversationRef
+    mode: ConcurrentTurns
+
+
+class TurnPlace(_Part):
+    """Where a turn stands in its session."""
+
+    upto: int | None = Field(description="It may begin, knowing the messages up to this one. None: others are ahead.")
+    ahead: tuple[UUID, ...] = Field(default=(), description="The turns that have to end before.")
+    is_kept: bool = Field(default=False, description="Whether its message stays if it is cancelled (`interrupt`).")
+    is_gone: bool = Field(default=False, description="Whether its session was deleted or cleared.")
+    memory: MemoryConfig | None = Field(default=None, description="The session's own, where it has one.")
+
+
+class FoldInput(_Part):
+    """A part of a session to be folded into its summary, after a turn."""
+
+    execution_id: UUID = Field(description="The turn after which it is due.")
+    user_id: int
+    session_id: str
+    model: ModelRef
+    memory: MemoryConfig
+
+
+class FoldPlan(_Part):
+    """What is folded: the messages after `after` and up to `upto`."""
+
+    session_key: int
+    after: int
+    upto: int
+    last_execution_id: UUID = Field(description="Whose message `upto` is: after a clear it is another's.")
+    ref: "StepRef" = Field(description="Where the text to fold is kept.")
 
 
 class ParentRef(_Part):
@@ -100,6 +143,7 @@ class Turn(_Part):
 
     message: str
     answer: str
+    fold: FoldInput | None = Field(default=None, description="Of memories that fold older turns: what it takes.")
 
 
 class RunEnding(_Part):
@@ -155,6 +199,7 @@ class GenerateInput(_Part):
     )
     conversation: ConversationRef | None = None
     max_messages: int | None = Field(default=None, description="Messages of the conversation to show, newest kept.")
+    memory: MemoryConfig | None = Field(default=None, description="How it is remembered; None: buffer, uncounted.")
     temperature: float | None = None
     max_tokens: int | None = None
     timeout_seconds: float = Field(gt=0, description="For the model's whole answer, at each attempt.")
@@ -175,6 +220,7 @@ class GenerateResult(_Part):
     started_at: datetime
     completed_at: datetime
     ref: StepRef
+    memory: MemoryUse | None = Field(default=None, description="What of the conversation the model was shown.")
 
 
 class CallToolInput(_Part):
@@ -255,3 +301,14 @@ class NoteInput(_Part):
     execution_id: UUID
     user_id: int
     note: AnyNote
+
+
+class KeepSummaryInput(_Part):
+    """A summary to be put in the place of the one before."""
+
+    fold: FoldInput
+    plan: FoldPlan
+    result: GenerateResult
+
+
+FoldPlan.model_rebuild()

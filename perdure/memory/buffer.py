@@ -1,13 +1,12 @@
-"""Buffer memory: the newest messages, cut so that the oldest one shown is the user's."""
+"""Buffer memory: the newest turns."""
 
-from collections.abc import Sequence
+from perdure.domain.flows import MemoryConfig
+from perdure.domain.memories import Past, Recollection
+from perdure.memory.cutting import newest
+from perdure.memory.showing import recollection
 
-from perdure.domain.generation import PromptMessage
 
-
-def recall(history: Sequence[PromptMessage], max_messages: int) -> list[PromptMessage]:
-    """The last `max_messages` of `history` (oldest first), by whole turns: never an answer without its question."""
-    shown = list(history[-max_messages:])
-    while shown and shown[0].role != "user":
-        del shown[0]
-    return shown
+def recall(past: Past, config: MemoryConfig, budget: int) -> Recollection:
+    """The newest whole turns within `max_messages` and `budget` estimated tokens."""
+    shown = newest(past.turns, max_messages=config.max_messages, budget=budget)
+    return recollection(config, budget, shown)

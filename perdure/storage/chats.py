@@ -1,38 +1,111 @@
-"""Conversations: sessions and their messages."""
+"""Conversations: a session made or taken up, its messages written and read."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Boolean, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from perdure.domain.chats import INTERRUPTED, SESSION_CREATED
 from perdure.domain.errors import ConflictError
+from perdure.domain.events import Event
 from perdure.domain.generation import PromptMessage
+from perdure.domain.memories import PastTurn
 from perdure.domain.runs import ConversationRef, RunHeader, Turn
+from perdure.memory.cutting import turns_of
+from perdure.storage.events import append_next, session_aggregate
 from perdure.storage.tables import ChatMessageRow, ChatSessionRow
+
+
+@dataclass(frozen=True)
+class OpenedSession:
+    """A session as an upsert leaves it, its row locked."""
+
+    key: int
+    flow_id: UUID
+    messages: int
+    turns: int
 
 
 async def open_session(
     session: AsyncConnection | AsyncSession, *, user_id: int, session_id: str, flow_id: UUID
-) -> ConversationRef:
-    """Make the caller's session, or take it up where it stands.
+) -> OpenedSession:
+    """Make the caller's session, or take it up where it stands, and count a turn.
 
     Raises ConflictError when it belongs to another flow.
     """
-    _, found_flow, count = await _upsert(session, user_id=user_id, session_id=session_id, flow_id=flow_id)
-    if found_flow != flow_id:
+    opened = await upsert_session(session, user_id=user_id, session_id=session_id, flow_id=flow_id, turns=1)
+    if opened.flow_id != flow_id:
         msg = f"Session '{session_id}' belongs to another flow: send another session_id, or none for a new one."
         raise ConflictError(msg)
-    return ConversationRef(user_id=user_id, session_id=session_id, upto=count)
+    return opened
 
 
-async def read_messages(
-    connection: AsyncConnection, conversation: ConversationRef, *, limit: int
-) -> list[PromptMessage]:
-    """The last `limit` messages that a turn may know, oldest first."""
+async def upsert_session(
+    session: AsyncConnection | AsyncSession,
+    *,
+    user_id: int,
+    session_id: str,
+    flow_id: UUID,
+    messages: int = 0,
+    turns: int = 0,
+) -> OpenedSession:
+    """Make or lock a session and add to its counts."""
+    row = await session.execute(
+        insert(ChatSessionRow)
+        .values(user_id=user_id, id=session_id, flow_id=flow_id, message_count=messages, turn_count=turns)
+        .on_conflict_do_update(
+            index_elements=[ChatSessionRow.user_id, ChatSessionRow.id],
+            set_={
+                "message_count": ChatSessionRow.message_count + messages,
+                "turn_count": ChatSessionRow.turn_count + turns,
+                "updated_at": func.now(),
+            },
+        )
+        .returning(
+            ChatSessionRow.key,
+            ChatSessionRow.flow_id,
+            ChatSessionRow.message_count,
+            ChatSessionRow.turn_count,
+            # No transaction has updated a row that this statement inserted.
+            literal_column("xmax = 0", Boolean()),
+        )
+    )
+    key, found_flow, message_count, turn_count, is_new = row.one()
+    if is_new:
+        created = Event(
+            aggregate_id=session_aggregate(user_id, session_id),
+            aggregate_type="Session",
+            event_type=SESSION_CREATED,
+            event_data={"session_id": session_id, "chatflow_id": str(flow_id)},
+            user_id=user_id,
+            metadata={},
+            timestamp=datetime.now(UTC),
+            version=1,
+        )
+        await append_next(session, created)
+    return OpenedSession(key=key, flow_id=found_flow, messages=message_count, turns=turn_count)
+
+
+async def read_turns(connection: AsyncConnection, conversation: ConversationRef, *, limit: int) -> list[PastTurn]:
+    """The last whole turns that a turn may know, oldest first, of at most `limit` messages together."""
+    return turns_of(await _read(connection, conversation, limit))
+
+
+async def _read(
+    connection: AsyncConnection | AsyncSession, conversation: ConversationRef, limit: int
+) -> Sequence[tuple[int, UUID, PromptMessage]]:
     rows = await connection.execute(
-        select(ChatMessageRow.role, ChatMessageRow.content)
+        select(
+            ChatMessageRow.sequence,
+            ChatMessageRow.execution_id,
+            ChatMessageRow.role,
+            ChatMessageRow.content,
+            ChatMessageRow.interrupted,
+        )
         .join(ChatSessionRow, ChatSessionRow.key == ChatMessageRow.session_key)
         .where(
             ChatSessionRow.user_id == conversation.user_id,
@@ -42,10 +115,21 @@ async def read_messages(
         .order_by(ChatMessageRow.sequence.desc())
         .limit(limit)
     )
-    return [PromptMessage.model_validate({"role": role, "content": content}) for role, content in reversed(rows.all())]
+    return [
+        (sequence, execution_id, prompt_message(role, content, interrupted=interrupted))
+        for sequence, execution_id, role, content, interrupted in reversed(rows.all())
+    ]
 
 
-async def write_turn(session: AsyncSession, header: RunHeader, turn: Turn, *, answered_at: datetime) -> None:
+def prompt_message(role: str, content: str, *, interrupted: bool) -> PromptMessage:
+    """A stored message as models are shown it: an answer that was cut off says so, and is never empty."""
+    shown = f"{content} {INTERRUPTED}".lstrip() if interrupted else content
+    return PromptMessage.model_validate({"role": role, "content": shown})
+
+
+async def write_turn(
+    session: AsyncSession, header: RunHeader, turn: Turn, *, answered_at: datetime, interrupted: bool = False
+) -> None:
     """Append the two messages of a turn; a turn that an operator has reset gets its new answer in the old place.
 
     Whoever settles the run makes sure that this happens once.
@@ -56,25 +140,26 @@ async def write_turn(session: AsyncSession, header: RunHeader, turn: Turn, *, an
     rewritten = await session.execute(
         update(ChatMessageRow)
         .where(ChatMessageRow.execution_id == header.execution_id, ChatMessageRow.role == "assistant")
-        .values(content=turn.answer, created_at=answered_at)
+        .values(content=turn.answer, created_at=answered_at, interrupted=interrupted)
         .returning(ChatMessageRow.sequence)
     )
     if rewritten.one_or_none() is not None:
         return
     # The row lock that the upsert takes makes the turns of a session take their numbers one after another.
-    key, _, count = await _upsert(
+    opened = await upsert_session(
         session, user_id=header.user_id, session_id=header.session_id, flow_id=header.flow_id, messages=2
     )
     await session.execute(
         insert(ChatMessageRow),
         [
             {
-                "session_key": key,
-                "sequence": count - 1 + position,
+                "session_key": opened.key,
+                "sequence": opened.messages - 1 + position,
                 "role": role,
                 "content": content,
                 "execution_id": header.execution_id,
                 "created_at": said_at,
+                "interrupted": interrupted and role == "assistant",
             }
             for position, (role, content, said_at) in enumerate(
                 (("user", turn.message, header.started_at), ("assistant", turn.answer, answered_at))
@@ -89,20 +174,3 @@ async def count_messages(connection: AsyncConnection, *, user_id: int, session_i
         select(ChatSessionRow.message_count).where(ChatSessionRow.user_id == user_id, ChatSessionRow.id == session_id)
     )
     return count or 0
-
-
-async def _upsert(
-    session: AsyncConnection | AsyncSession, *, user_id: int, session_id: str, flow_id: UUID, messages: int = 0
-) -> tuple[int, UUID, int]:
-    """Make or lock a session and add to its count: (key, flow, count after)."""
-    row = await session.execute(
-        insert(ChatSessionRow)
-        .values(user_id=user_id, id=session_id, flow_id=flow_id, message_count=messages)
-        .on_conflict_do_update(
-            index_elements=[ChatSessionRow.user_id, ChatSessionRow.id],
-            set_={"message_count": ChatSessionRow.message_count + messages, "updated_at": func.now()},
-        )
-        .returning(ChatSessionRow.key, ChatSessionRow.flow_id, ChatSessionRow.message_count)
-    )
-    key, found_flow, count = row.one()
-    return key, found_flow, count

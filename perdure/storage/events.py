@@ -4,7 +4,7 @@ from typing import cast
 from uuid import UUID
 
 from sqlalchemy import Table, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from perdure.domain.events import Event
 from perdure.storage.knowledge_tables import KnowledgeBaseRow
@@ -13,7 +13,7 @@ from perdure.storage.tables import EventRow, FlowRow
 _INSERT = insert(cast("Table", EventRow.__table__))
 
 
-async def append(session: AsyncSession, event: Event) -> None:
+async def append(session: AsyncConnection | AsyncSession, event: Event) -> None:
     """Add an event at its version. Versions are dense: the caller holds its aggregate's row, or has just made it."""
     await session.execute(
         _INSERT,
@@ -28,6 +28,31 @@ async def append(session: AsyncSession, event: Event) -> None:
             "timestamp": event.timestamp,
         },
     )
+
+
+async def append_next(session: AsyncConnection | AsyncSession, event: Event) -> None:
+    """Add an event at the version that comes next, whatever its own says; hold a lock on its aggregate before."""
+    latest = await session.scalar(
+        select(func.max(EventRow.version)).where(
+            EventRow.aggregate_type == event.aggregate_type, EventRow.aggregate_id == event.aggregate_id
+        )
+    )
+    await append(session, event.model_copy(update={"version": (latest or 0) + 1}))
+
+
+def session_aggregate(user_id: int, session_id: str) -> str:
+    """Under which id a session's events are kept: session ids are their users' own words."""
+    return f"{user_id}/{session_id}"
+
+
+async def read_session_events(session: AsyncSession, session_id: str, *, user_id: int) -> list[Event]:
+    """All events of a session of this user's, deleted ones included. Empty where there was none."""
+    rows = await session.scalars(
+        select(EventRow)
+        .where(EventRow.aggregate_type == "Session", EventRow.aggregate_id == session_aggregate(user_id, session_id))
+        .order_by(EventRow.version)
+    )
+    return [to_event(row).model_copy(update={"aggregate_id": session_id}) for row in rows]
 
 
 async def next_version(session: AsyncSession, aggregate_type: str, aggregate_id: str) -> int:
@@ -67,18 +92,20 @@ async def _read(
         )
         .order_by(EventRow.version)
     )
-    return [
-        Event.model_validate(
-            {
-                "aggregate_id": row.aggregate_id,
-                "aggregate_type": row.aggregate_type,
-                "event_type": row.event_type,
-                "event_data": row.event_data,
-                "user_id": row.user_id,
-                "metadata": row.event_metadata,
-                "timestamp": row.timestamp,
-                "version": row.version,
-            }
-        )
-        for row in rows
-    ]
+    return [to_event(row) for row in rows]
+
+
+def to_event(row: EventRow) -> Event:
+    """Build an event from its row."""
+    return Event.model_validate(
+        {
+            "aggregate_id": row.aggregate_id,
+            "aggregate_type": row.aggregate_type,
+            "event_type": row.event_type,
+            "event_data": row.event_data,
+            "user_id": row.user_id,
+            "metadata": row.event_metadata,
+            "timestamp": row.timestamp,
+            "version": row.version,
+        }
+    )

@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from perdure.domain.errors import NotFoundError
 from perdure.domain.executions import FINAL_STATUSES, Execution, ExecutionStatus, NodeExecution
 from perdure.domain.runs import RunEnding, RunHeader
-from perdure.storage.chats import write_turn
 from perdure.storage.tables import ExecutionRow, FlowActivityRow
+from perdure.storage.turn_ends import leave_turn
+from perdure.storage.turns import lock_turn
 
 OPEN_STATUSES = [status.value for status in ExecutionStatus if status not in FINAL_STATUSES]
 NO_EXECUTION = "There is no such execution: check its id."
@@ -138,14 +139,16 @@ async def settle(session: AsyncSession, ending: RunEnding) -> bool:
     """
     outcome = outcome_of(ending)
     header = ending.header
+    if header.session_id is not None:
+        await lock_turn(session, header.execution_id)
     if not await _close(session, outcome):
         # Settled already; or its starter has not committed yet, or died before: the insert waits for it to be known.
         if await insert_started(session, header):
             await note_start(session, header)
         if not await _close(session, outcome):
             return False
-    if ending.turn is not None:
-        await write_turn(session, header, ending.turn, answered_at=ending.completed_at)
+    if header.session_id is not None:
+        await leave_turn(session, ending)
     return True
 
 

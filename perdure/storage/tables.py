@@ -9,6 +9,7 @@ from sqlalchemy import (
     Computed,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     LargeBinary,
@@ -231,10 +232,17 @@ class ChatSessionRow(Base):
     id: Mapped[str]
     flow_id: Mapped[UUID] = mapped_column(ForeignKey("flows.id"), index=True)
     message_count: Mapped[int] = mapped_column(server_default=text("0"))
+    # How many turns were ever begun: the number of the last.
+    turn_count: Mapped[int] = mapped_column(server_default=text("0"))
+    # None: the flow's.
+    memory_config: Mapped[Json | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
-    __table_args__ = (UniqueConstraint("user_id", "id"),)
+    __table_args__ = (
+        UniqueConstraint("user_id", "id"),
+        Index("ix_chat_sessions_user", "user_id", text("updated_at DESC"), text("key DESC")),
+    )
 
 
 class ChatMessageRow(Base):
@@ -248,10 +256,68 @@ class ChatMessageRow(Base):
     content: Mapped[str]
     execution_id: Mapped[UUID]
     created_at: Mapped[datetime]
+    # An answer that the next message cut off.
+    interrupted: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         PrimaryKeyConstraint("session_key", "sequence"),
         UniqueConstraint("execution_id", "role"),
+    )
+
+
+class ChatTurnRow(Base):
+    """One turn's place in its session. Without a session: that was deleted or cleared, and the turn leaves nothing.
+
+    `fate`: what a later turn wants done with this one when it ends, `interrupt` or `rollback`.
+    """
+
+    __tablename__ = "chat_turns"
+
+    execution_id: Mapped[UUID] = mapped_column(primary_key=True)
+    session_key: Mapped[int | None] = mapped_column(ForeignKey("chat_sessions.key", ondelete="SET NULL"))
+    number: Mapped[int]
+    ended: Mapped[bool] = mapped_column(server_default=text("false"))
+    fate: Mapped[str | None]
+
+    __table_args__ = (
+        Index("ix_chat_turns_open", "session_key", "number", postgresql_where=text("NOT ended")),
+        Index("ix_chat_turns_session", "session_key"),
+    )
+
+
+class ChatSummaryRow(Base):
+    """The messages of a session up to `upto` in short, and what all folds together used. Null: not known."""
+
+    __tablename__ = "chat_summaries"
+
+    session_key: Mapped[int] = mapped_column(ForeignKey("chat_sessions.key", ondelete="CASCADE"), primary_key=True)
+    upto: Mapped[int]
+    content: Mapped[str]
+    model: Mapped[str]
+    folds: Mapped[int]
+    input_tokens: Mapped[int | None]
+    output_tokens: Mapped[int | None]
+    cost_usd: Mapped[float | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ChatTurnVectorRow(Base):
+    """A turn as a vector of length one, numbers of four bytes each, under the place of the turn's first message.
+
+    Compared in full: a session's turns are few, and are read together anyway.
+    """
+
+    __tablename__ = "chat_turn_vectors"
+
+    session_key: Mapped[int]
+    sequence: Mapped[int]
+    vector: Mapped[bytes]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("session_key", "sequence"),
+        ForeignKeyConstraint(
+            ["session_key", "sequence"], ["chat_messages.session_key", "chat_messages.sequence"], ondelete="CASCADE"
+        ),
     )
 
 

@@ -32,6 +32,9 @@ ANSWER = 0
 WHOLE = -1
 """The sequence number of a tool's whole output, where the model is shown a part of it."""
 
+PARTIAL = -2
+"""The sequence number of what a step had said when it was cancelled."""
+
 FAILURE = "failure"
 
 # All rows that might be meant: refs of one step differ in their runs only after a reset, so there are few too many.
@@ -206,3 +209,31 @@ async def _read(connection: AsyncConnection, wanted: Sequence[StepRef]) -> dict[
         StepRef(execution_id=execution_id, run_id=run_id, step_id=step_id): Words(role, content, result)
         for execution_id, run_id, step_id, role, content, result in rows
     }
+
+
+async def keep_partial(connection: AsyncConnection, partial: tuple[StepRef, str]) -> None:
+    """Keep what a cancelled model call had said so far; a later attempt's words take the place of an earlier one's."""
+    ref, text = partial
+    row = {**ref.model_dump(), "sequence": PARTIAL, "role": "assistant", "content": text, "result": None}
+    statement = insert(cast("Table", TranscriptRow.__table__)).values(row)
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[TranscriptRow.execution_id, TranscriptRow.run_id, TranscriptRow.step_id, "sequence"],
+            set_={"content": text},
+        )
+    )
+
+
+async def read_partial(session: AsyncSession, execution_id: UUID, run_id: str, step_id: str) -> str | None:
+    """What a cancelled step had said: its whole answer where it had come to it. None: nothing."""
+    return await session.scalar(
+        select(TranscriptRow.content)
+        .where(
+            TranscriptRow.execution_id == execution_id,
+            TranscriptRow.run_id == run_id,
+            TranscriptRow.step_id == step_id,
+            TranscriptRow.sequence.in_((ANSWER, PARTIAL)),
+        )
+        .order_by(TranscriptRow.sequence.desc())
+        .limit(1)
+    )

@@ -18,6 +18,12 @@ SEARCH_ATTRIBUTES = (FLOW, FLOW_NAME, KIND, USER, SESSION, TAGS)
 WORKFLOW_TYPES = {FlowType.AGENTFLOW: "Agentflow", FlowType.CHATFLOW: "Chatflow"}
 """The workflow of each kind of flow."""
 
+SUMMARY_WORKFLOW = "Summary"
+"""The workflow that folds older turns of a session into its summary."""
+
+PROCEED = "proceed"
+"""The signal that tells a waiting turn to look whether it may begin."""
+
 
 def run_attributes(run: RunInput) -> TypedSearchAttributes:
     """What a run can be found by in the Temporal Web UI."""

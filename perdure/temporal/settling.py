@@ -15,8 +15,9 @@ from perdure.live import announce_end, announcement, announcing
 from perdure.record.fold import RunState
 from perdure.storage.engine import Sessions
 from perdure.storage.executions import CLOSED, FOLLOWED, outcome_of, read_header, settle
+from perdure.storage.turn_ends import due_after
 from perdure.temporal.history import read_run
-from perdure.temporal.starting import run_handle
+from perdure.temporal.starting import call_turn, run_handle, start_fold
 
 _CLOSE_AND_ANNOUNCE = announcing(CLOSED).add_cte(FOLLOWED)
 
@@ -41,19 +42,27 @@ async def is_known(client: Client, workflow_id: str) -> bool:
     return True
 
 
-async def end_run(sessions: Sessions, ending: RunEnding) -> None:
-    """Write a run's end and tell those who watch it, in one transaction; once, however often it is called."""
+async def end_run(client: Client, sessions: Sessions, ending: RunEnding) -> None:
+    """Write a run's end and tell those who watch it, in one transaction; once, however often it is called.
+
+    Whoever waits for a turn to end is called after that, at every call: the first may have died in between.
+    """
     async with sessions.begin() as session:
         if await settle(session, ending):
             await announce_end(session, ending.header.execution_id, ending.status.value)
+        due = await due_after(session, ending) if ending.header.session_id is not None else None
+    if due is not None and due.behind is not None:
+        await call_turn(client, due.behind)
+    if due is not None and due.fold is not None:
+        await start_fold(client, due.fold, due.fold_id)
 
 
 async def end_at_once(single: AsyncEngine, ending: RunEnding) -> bool:
-    """Do what `end_run` does for a run without a turn whose row is there, in one round trip instead of four.
+    """Do what `end_run` does for a run outside of a session whose row is there, in one round trip instead of four.
 
     False: that was not so, and nothing has happened.
     """
-    if ending.turn is not None:
+    if ending.header.session_id is not None:
         return False
     parameters = {**outcome_of(ending), **announcement(ending.header.execution_id, ending.status.value)}
     async with single.connect() as connection:
@@ -66,14 +75,14 @@ async def settle_from_history(client: Client, sessions: Sessions, execution_id: 
     if history is None:
         async with sessions() as session:
             header = await read_header(session, execution_id)
-        await end_run(sessions, _lost(header))
+        await end_run(client, sessions, _lost(header))
         return True
     state = history.state
     if not state.status.is_final or state.ended_at is None:
         return False
     run = RunInput.model_validate(history.input)
     run_id = (await run_handle(client, execution_id).describe()).run_id
-    await end_run(sessions, ending_of(run, run_id, state, state.ended_at))
+    await end_run(client, sessions, ending_of(run, run_id, state, state.ended_at))
     return True
 
 

@@ -1,12 +1,15 @@
 """Starting a run's workflow."""
 
+from uuid import UUID
+
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
-from perdure.domain.runs import RunInput
+from perdure.domain.runs import FoldInput, RunInput
 from perdure.temporal.client import TASK_QUEUE
-from perdure.temporal.naming import WORKFLOW_TYPES, run_attributes
+from perdure.temporal.naming import PROCEED, SUMMARY_WORKFLOW, WORKFLOW_TYPES, run_attributes
 
 
 async def start_run(client: Client, run: RunInput) -> None:
@@ -28,6 +31,31 @@ async def start_run(client: Client, run: RunInput) -> None:
         )
     except WorkflowAlreadyStartedError:
         # An earlier call with the same idempotency key started it and died before it could commit.
+        return
+
+
+async def call_turn(client: Client, execution_id: UUID) -> None:
+    """Tell a waiting turn to look whether it may begin. Harmless where it has begun or ended."""
+    try:
+        await run_handle(client, execution_id).signal(PROCEED)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+
+
+async def start_fold(client: Client, fold: FoldInput, workflow_id: str) -> None:
+    """Start folding older turns into a summary. Where that is under way or done, nothing happens."""
+    try:
+        await client.start_workflow(
+            SUMMARY_WORKFLOW,
+            fold,
+            id=workflow_id,
+            task_queue=TASK_QUEUE,
+            # One that failed may be tried again after a later turn.
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            static_summary=f"summary of session {fold.session_id}"[:200],
+        )
+    except WorkflowAlreadyStartedError:
         return
 
 

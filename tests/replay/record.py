@@ -258,6 +258,64 @@ async def ingestion_of_a_deleted_document(lab: Lab) -> str:
     return await _ingested(library, document)
 
 
+async def chatflow_in_order(lab: Lab) -> str:
+    """A first turn, which takes its place."""
+    return str((await lab.run(await lab.chatflow(), message="One", session_id="s")).id)
+
+
+async def chatflow_waited(lab: Lab) -> str:
+    """A turn that waits for the one before."""
+    await lab.model.script(Behaviour(user="^One$", text="one", delay_ms=1000))
+    flow = await lab.chatflow()
+    first, second = [await lab.start(flow, message=message, session_id="s") for message in ("One", "Two")]
+    await lab.finish(first)
+    await lab.finish(second)
+    return str(second)
+
+
+async def _cut(lab: Lab) -> tuple[UUID, UUID, UUID]:
+    """Three turns of which each cuts off those before."""
+    await lab.model.script(Behaviour(user="^One$", hang_after_tokens=1))
+    flow = await lab.chatflow(
+        chat_config={"llm_provider": "openai", "llm_model": "scripted", "concurrent_turns": "interrupt"}
+    )
+    first = await lab.start(flow, message="One", session_id="s")
+    await lab.model.wait_for_requests(1)
+    second, third = [await lab.start(flow, message=message, session_id="s") for message in ("Two", "Three")]
+    for turn in (first, second, third):
+        await lab.finish(turn)
+    return first, second, third
+
+
+async def chatflow_cut_off(lab: Lab) -> str:
+    """Cut off by the next message while it writes."""
+    return str((await _cut(lab))[0])
+
+
+async def chatflow_cut_off_waiting(lab: Lab) -> str:
+    """Cut off before its turn came; it waits for its place all the same."""
+    return str((await _cut(lab))[1])
+
+
+async def chatflow_cutting(lab: Lab) -> str:
+    """Cuts off the two before, and answers."""
+    return str((await _cut(lab))[2])
+
+
+async def chatflow_embedded(lab: Lab) -> str:
+    """A turn that is embedded after its answer."""
+    flow = await lab.chatflow(memory_config={"type": "vector"})
+    return str((await lab.run(flow, message="One", session_id="s")).id)
+
+
+async def summary(lab: Lab) -> str:
+    """Older turns folded into a summary."""
+    flow = await lab.chatflow(memory_config={"type": "summary", "summary_threshold": 1})
+    workflow_id = f"summary-{(await lab.run(flow, message='One', session_id='s')).id}"
+    await lab.runtime.client.get_workflow_handle(workflow_id).result()
+    return workflow_id
+
+
 async def reconcile(lab: Lab) -> str:
     """One pass of housekeeping."""
     workflow_id = f"reconcile-{uuid4()}"
@@ -303,6 +361,13 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         ingestion_completed,
         ingestion_failed,
         ingestion_of_a_deleted_document,
+        chatflow_in_order,
+        chatflow_waited,
+        chatflow_cut_off,
+        chatflow_cut_off_waiting,
+        chatflow_cutting,
+        chatflow_embedded,
+        summary,
         reconcile,
     )
 }

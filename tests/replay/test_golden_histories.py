@@ -38,6 +38,12 @@ ENDINGS = {
     "chatflow_told": ExecutionStatus.COMPLETED,
     "chatflow_failed": ExecutionStatus.FAILED,
     "chatflow_cancelled": ExecutionStatus.CANCELLED,
+    "chatflow_in_order": ExecutionStatus.COMPLETED,
+    "chatflow_waited": ExecutionStatus.COMPLETED,
+    "chatflow_cut_off": ExecutionStatus.CANCELLED,
+    "chatflow_cut_off_waiting": ExecutionStatus.CANCELLED,
+    "chatflow_cutting": ExecutionStatus.COMPLETED,
+    "chatflow_embedded": ExecutionStatus.COMPLETED,
 }
 
 

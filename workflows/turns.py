@@ -1,0 +1,171 @@
+"""Activities of a chat turn, as `steps.py` has those of every run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.memory import MemoryActivities
+    from perdure.domain.chats import ToldMessage
+    from perdure.domain.flows import Chatflow, MemoryConfig
+    from perdure.domain.generation import ModelRef, PromptMessage
+    from perdure.domain.ledger import Ledger
+    from perdure.domain.runs import (
+        ASSISTANT,
+        ConversationRef,
+        FoldInput,
+        FoldPlan,
+        GenerateInput,
+        GenerateResult,
+        KeepSummaryInput,
+        RunInput,
+        TurnInput,
+        TurnPlace,
+    )
+    from perdure.memory.summary import INSTRUCTION
+    from perdure.orchestration.models import NoModelError, model_of_chat
+    from perdure.orchestration.steps import StepFailedError
+    from workflows.steps import RECORD_LIMIT, RECORD_TIMEOUT, generate
+
+CHAT_RETRIES = 3
+CHAT_TIMEOUT_SECONDS = 300.0
+
+SUMMARY = "summary"
+"""The id of the one step of a fold."""
+
+SUMMARY_MAX_TOKENS = 1000
+
+EMBED_LIMIT = timedelta(minutes=5)
+
+FIRST_LOOK = timedelta(minutes=1)
+LONGEST_LOOK = timedelta(minutes=10)
+"""How often a waiting turn looks by itself, rarer each time. It is called when its time comes; this is for the call
+that was lost because the reconciler died between settling a turn and calling the next."""
+
+
+def model_of(run: RunInput, flow: Chatflow) -> ModelRef:
+    """The model that answers. Raises StepFailedError where there is none."""
+    try:
+        return model_of_chat(flow, run.default_model)
+    except NoModelError as error:
+        raise StepFailedError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an answer may know besides the message: a session by its memory, or what the caller keeps and told."""
+
+    conversation: ConversationRef | None = None
+    memory: MemoryConfig | None = None
+    told: Sequence[ToldMessage] = ()
+
+
+async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: str, known: Known) -> GenerateResult:
+    """One model call of a chat turn. Raises StepFailedError when it gives up."""
+    config = flow.chat_config
+    instructions = [config.system_prompt or "", *(each.content for each in known.told if each.role == "system")]
+    return await generate(
+        GenerateInput(
+            step_id=ASSISTANT,
+            node_id=ASSISTANT,
+            node_type="assistant",
+            node_label=flow.name,
+            execution_id=run.execution_id,
+            model=model_of(run, flow),
+            system_prompt="\n\n".join(filter(None, instructions)),
+            task=message,
+            told=tuple(
+                PromptMessage(role=each.role, content=each.content) for each in known.told if each.role != "system"
+            ),
+            conversation=known.conversation,
+            max_messages=known.memory.max_messages if known.memory else None,
+            memory=known.memory,
+            temperature=config.temperature,
+            max_tokens=config.max_tokens,
+            timeout_seconds=CHAT_TIMEOUT_SECONDS,
+            max_retries=CHAT_RETRIES,
+        ),
+        ledger,
+    )
+
+
+async def begin_turn(turn: TurnInput) -> TurnPlace:
+    """Ask whether the turn may begin."""
+    return await workflow.execute_local_activity_method(
+        MemoryActivities.begin_turn,
+        turn,
+        start_to_close_timeout=RECORD_TIMEOUT,
+        schedule_to_close_timeout=RECORD_LIMIT,
+        summary="take a place in the session",
+    )
+
+
+async def cut_off(execution_id: UUID) -> None:
+    """Cancel a turn that stands in the way; one that has ended meanwhile is none."""
+    try:
+        await workflow.get_external_workflow_handle(str(execution_id)).cancel()
+    except ApplicationError:
+        workflow.logger.info("turn %s had ended before it could be cut off", execution_id)
+
+
+async def plan_fold(fold: FoldInput) -> FoldPlan | None:
+    """See what is to be folded, and keep it as the model's task. None: nothing is."""
+    return await workflow.execute_local_activity_method(
+        MemoryActivities.plan_fold,
+        fold,
+        start_to_close_timeout=RECORD_TIMEOUT,
+        schedule_to_close_timeout=RECORD_LIMIT,
+        summary="see what is to be folded",
+    )
+
+
+async def summarize(fold: FoldInput, plan: FoldPlan, ledger: Ledger) -> GenerateResult:
+    """Have the model rewrite the summary. Raises StepFailedError when it gives up."""
+    return await generate(
+        GenerateInput(
+            step_id=SUMMARY,
+            node_id=SUMMARY,
+            node_type="assistant",
+            node_label="Summary",
+            execution_id=fold.execution_id,
+            model=fold.model,
+            system_prompt=INSTRUCTION,
+            task=plan.ref,
+            max_tokens=SUMMARY_MAX_TOKENS,
+            timeout_seconds=CHAT_TIMEOUT_SECONDS,
+            max_retries=CHAT_RETRIES,
+        ),
+        ledger,
+    )
+
+
+async def keep_summary(kept: KeepSummaryInput) -> None:
+    """Put the new summary in the place of the one it was made from."""
+    await workflow.execute_local_activity_method(
+        MemoryActivities.keep_summary,
+        kept,
+        start_to_close_timeout=RECORD_TIMEOUT,
+        schedule_to_close_timeout=RECORD_LIMIT,
+        summary="keep the summary",
+    )
+
+
+async def embed_turns(conversation: ConversationRef) -> None:
+    """Make vectors of the turns that have none. What this misses, the next turn's does."""
+    try:
+        await workflow.execute_local_activity_method(
+            MemoryActivities.embed_turns,
+            conversation,
+            start_to_close_timeout=RECORD_TIMEOUT,
+            schedule_to_close_timeout=EMBED_LIMIT,
+            summary="embed the turn",
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            # Recorded as completed: there is nothing left to cancel.
+            return
+        workflow.logger.exception("the turn could not be embedded")

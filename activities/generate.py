@@ -93,7 +93,7 @@ class GenerateActivities:
         refs = [each for each in said if isinstance(each, StepRef)]
         words = await self._attempts.within_reach(read_words, refs) if refs else {}
         context = [(part.label, _text(part.ref, words)) for part in step.context]
-        prompt = with_context(_text(step.task, words), context, step.question)
+        prompt = with_context(_text(step.task, words), context, step.question, heading=step.context_heading)
         remembered = await self._memory.recall(step, prompt) if step.conversation else None
         since = [_message(words[each]) if isinstance(each, StepRef) else _ours(each) for each in step.earlier]
         request = GenerationRequest(

@@ -13,10 +13,14 @@ from perdure.tools import KnowledgeSearch, ToolCallError
 
 
 def knowledge_search(runtime: Runtime) -> KnowledgeSearch:
-    """What the toolbox carries out `knowledge_search` with: by meaning and by word, in the runner's knowledge bases."""
+    """What the toolbox carries out `knowledge_search` with: in the knowledge bases of the flow's owner."""
 
     async def find(tool: KnowledgeSearchTool, query: str, context: ToolContext) -> ToolOutput:
-        settings = RetrievalSettings(retrieval_strategy=RetrievalStrategy.HYBRID, top_k=tool.top_k)
+        settings = RetrievalSettings(
+            retrieval_strategy=RetrievalStrategy(tool.retrieval_strategy),
+            top_k=tool.top_k,
+            score_threshold=tool.score_threshold,
+        )
         try:
             hits = await search(
                 runtime.single,

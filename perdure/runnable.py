@@ -17,6 +17,9 @@ def check_runnable(flow: Agentflow | Chatflow) -> None:
             except BadToolError as error:
                 raise ConflictError(f"Agent '{agent.name}': {error}") from None
         return
+    if flow.rag_config.enabled and flow.rag_config.reranking_enabled:
+        msg = "Reranking cannot be executed yet (it can be kept): set rag_config.reranking_enabled to false."
+        raise ConflictError(msg)
     if flow.tools:
         msg = "This chatflow has tools, which cannot be executed yet: remove them to run it."
         raise ConflictError(msg)

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from perdure.domain.flows import Chatflow, MemoryConfig
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import (
+        CallToolResult,
         ConversationRef,
         FoldInput,
         GenerateResult,
@@ -24,7 +25,17 @@ with workflow.unsafe.imports_passed_through():
     from perdure.memory import RECALLING
     from perdure.orchestration.steps import StepFailedError
     from workflows.runs import Output, to_the_end
-    from workflows.turns import FIRST_LOOK, LONGEST_LOOK, Known, answer_chat, begin_turn, cut_off, embed_turns, model_of
+    from workflows.turns import (
+        FIRST_LOOK,
+        LONGEST_LOOK,
+        Known,
+        answer_chat,
+        begin_turn,
+        cut_off,
+        embed_turns,
+        model_of,
+        retrieve,
+    )
 
 
 @workflow.defn(name="Chatflow")
@@ -54,17 +65,14 @@ class ChatflowWorkflow:
 
         async def plot() -> tuple[Output, Turn | None]:
             place = await self._take_turn(run, flow, conversation) if conversation else None
-            if flow.rag_config.enabled and flow.rag_config.knowledgebase_ids:
-                missing = flow.rag_config.knowledgebase_ids[0]
-                msg = f"Knowledge base '{missing}' does not exist: remove it from rag_config, or disable retrieval."
-                raise StepFailedError(msg)
+            found = await self._retrieve(run, flow, ledger, message)
             if conversation is None or place is None:
-                result = await answer_chat(run, flow, ledger, message, Known(told=told))
-                return _output(result, None), None
+                result = await answer_chat(run, flow, ledger, message, Known(told=told, found=found))
+                return _output(result, None, found), None
             memory = place.memory or flow.memory_config
             # Histories of builds that knew no order know no vectors either.
             self._memory = memory if conversation.ordered else None
-            known = Known(conversation=conversation.model_copy(update={"upto": place.upto}), memory=memory)
+            known = Known(conversation=conversation.model_copy(update={"upto": place.upto}), memory=memory, found=found)
             result = await answer_chat(run, flow, ledger, message, known)
             fold = FoldInput(
                 execution_id=run.execution_id,
@@ -74,12 +82,23 @@ class ChatflowWorkflow:
                 memory=memory,
             )
             turn = Turn(message=message, answer=result.text, fold=fold)
-            return _output(result, conversation.session_id), turn
+            return _output(result, conversation.session_id, found), turn
 
         result = await to_the_end(run, ledger, plot)
         if conversation is not None and self._memory is not None and self._memory.type in RECALLING:
             await embed_turns(conversation)
         return result
+
+    async def _retrieve(self, run: RunInput, flow: Chatflow, ledger: Ledger, message: str) -> CallToolResult | None:
+        """What the flow's knowledge bases say to the message. Raises StepFailedError where one is missing."""
+        if not flow.rag_config.enabled or not flow.rag_config.knowledgebase_ids:
+            return None
+        if not workflow.patched("retrieval"):
+            # Runs of builds that could not retrieve.
+            missing = flow.rag_config.knowledgebase_ids[0]
+            msg = f"Knowledge base '{missing}' does not exist: remove it from rag_config, or disable retrieval."
+            raise StepFailedError(msg)
+        return await retrieve(run, flow, ledger, message)
 
     async def _take_turn(self, run: RunInput, flow: Chatflow, conversation: ConversationRef) -> TurnPlace:
         """Wait until the turns ahead have ended, or end them, as the flow says.
@@ -123,10 +142,11 @@ class ChatflowWorkflow:
             workflow.logger.info("looks by itself whether the turn ahead has ended")
 
 
-def _output(result: GenerateResult, session_id: str | None) -> Output:
+def _output(result: GenerateResult, session_id: str | None, found: CallToolResult | None) -> Output:
+    facts = found.data if found and isinstance(found.data, dict) else {}
     return {
         "response": result.text,
         "session_id": session_id,
         "usage": result.usage.model_dump(mode="json") if result.usage else None,
-        "sources": [],
+        "sources": facts.get("sources", []),
     }

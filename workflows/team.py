@@ -224,7 +224,8 @@ class TeamSteps:
             node_id=agent.id,
             node_label=agent.name,
             execution_id=self._run.execution_id,
-            user_id=self._run.user_id,
+            # What a tool may see is its flow's owner's: whoever runs a public flow is answered from it.
+            user_id=self._flow.user_id,
             tool=tool,
             call=call,
             max_retries=agent.max_retries,

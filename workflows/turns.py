@@ -12,10 +12,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.memory import MemoryActivities
     from perdure.domain.chats import ToldMessage
     from perdure.domain.flows import Chatflow, MemoryConfig
-    from perdure.domain.generation import ModelRef, PromptMessage
+    from perdure.domain.generation import ModelRef, PromptMessage, ToolCall
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import (
         ASSISTANT,
+        PASSAGES,
+        CallToolInput,
+        CallToolResult,
+        ContextPart,
         ConversationRef,
         FoldInput,
         FoldPlan,
@@ -26,13 +30,19 @@ with workflow.unsafe.imports_passed_through():
         TurnInput,
         TurnPlace,
     )
+    from perdure.domain.tools import MOST_PASSAGES, KnowledgeSearchTool
     from perdure.memory.summary import INSTRUCTION
     from perdure.orchestration.models import NoModelError, model_of_chat
     from perdure.orchestration.steps import StepFailedError
-    from workflows.steps import RECORD_LIMIT, RECORD_TIMEOUT, generate
+    from workflows.steps import RECORD_LIMIT, RECORD_TIMEOUT, call_tool, generate
 
 CHAT_RETRIES = 3
 CHAT_TIMEOUT_SECONDS = 300.0
+
+RETRIEVAL = "retrieval"
+"""The id of the step that searches the knowledge bases."""
+
+CITE = "Answer the message. Use the passages where they help, and name them by number, as in [1]; make up no others."
 
 SUMMARY = "summary"
 """The id of the one step of a fold."""
@@ -62,6 +72,8 @@ class Known:
     conversation: ConversationRef | None = None
     memory: MemoryConfig | None = None
     told: Sequence[ToldMessage] = ()
+    found: CallToolResult | None = None
+    """What the knowledge bases said, with numbered passages."""
 
 
 async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: str, known: Known) -> GenerateResult:
@@ -78,6 +90,9 @@ async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: st
             model=model_of(run, flow),
             system_prompt="\n\n".join(filter(None, instructions)),
             task=message,
+            context=(ContextPart(label="Passages", ref=known.found.ref),) if known.found else (),
+            context_heading=PASSAGES,
+            question=CITE if known.found else "",
             told=tuple(
                 PromptMessage(role=each.role, content=each.content) for each in known.told if each.role != "system"
             ),
@@ -91,6 +106,37 @@ async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: st
         ),
         ledger,
     )
+
+
+async def retrieve(run: RunInput, flow: Chatflow, ledger: Ledger, message: str) -> CallToolResult:
+    """Search the flow's knowledge bases for the message, as a step of its own.
+
+    Raises StepFailedError when one of them is missing, or the search gives up.
+    """
+    rag = flow.rag_config
+    tool = KnowledgeSearchTool(
+        knowledgebase_ids=rag.knowledgebase_ids,
+        retrieval_strategy=rag.retrieval_strategy.value,
+        top_k=min(rag.top_k, MOST_PASSAGES),
+        score_threshold=rag.score_threshold,
+    )
+    result = await call_tool(
+        CallToolInput(
+            step_id=RETRIEVAL,
+            node_id=RETRIEVAL,
+            node_label="Knowledge search",
+            execution_id=run.execution_id,
+            # The owner's knowledge bases, whoever runs the flow.
+            user_id=flow.user_id,
+            tool=tool,
+            call=ToolCall(id=RETRIEVAL, name=tool.name, arguments={"query": message}),
+            max_retries=CHAT_RETRIES,
+        ),
+        ledger,
+    )
+    if result.is_error:
+        raise StepFailedError(result.text)
+    return result
 
 
 async def begin_turn(turn: TurnInput) -> TurnPlace:

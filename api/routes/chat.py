@@ -47,7 +47,7 @@ async def answer_of(runtime: Runtime, execution: Execution) -> ChatAnswer:
     output = execution.output_data or {}
     usage = output.get("usage")
     used = ChatUsage.model_validate(usage) if isinstance(usage, dict) else ChatUsage()
-    response = output.get("response")
+    response, sources = output.get("response"), output.get("sources")
     return ChatAnswer(
         success=execution.output_data is not None,
         response=response if isinstance(response, str) else None,
@@ -56,7 +56,7 @@ async def answer_of(runtime: Runtime, execution: Execution) -> ChatAnswer:
         message_count=count,
         usage=_with_total(used),
         execution_id=execution.id,
-        sources=[],
+        sources=[source for source in sources if isinstance(source, dict)] if isinstance(sources, list) else [],
     )
 
 

@@ -14,6 +14,10 @@ from perdure.domain.memories import MemoryUse
 from perdure.domain.notes import AnyNote
 from perdure.domain.tools import RunFlowTool, Tool
 
+TEAMWORK = "What your team has done so far"
+PASSAGES = "What your knowledge bases say"
+"""Headings of what a model is shown besides its task."""
+
 ASSISTANT = "assistant"
 """The id of the one step of a chat turn."""
 
@@ -187,6 +191,7 @@ class GenerateInput(_Part):
     system_prompt: str
     task: str | StepRef
     context: tuple[ContextPart, ...] = ()
+    context_heading: str = Field(default=TEAMWORK, description="What the context is, said above it.")
     question: str = Field(default="", description="What is asked about task and context, where that is not to do it.")
     earlier: tuple[StepRef | str, ...] = Field(
         default=(), description="The talk since the prompt, oldest first: answers and tool results, and what we said."

@@ -26,6 +26,9 @@ from perdure.domain.users import normal_email
 
 ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,40}$")]
 
+MOST_PASSAGES = 50
+"""What one search shows a model at most."""
+
 MCP_SEPARATOR = "__"
 """Between an MCP server's name and its tool's in the name that a model sees."""
 
@@ -98,7 +101,9 @@ class KnowledgeSearchTool(_Tool):
     type: Literal["knowledge_search"] = "knowledge_search"
     name: ToolName = "knowledge_search"
     knowledgebase_ids: list[str] = Field(min_length=1, max_length=100)
-    top_k: int = Field(default=5, ge=1, le=50)
+    retrieval_strategy: Literal["similarity", "mmr", "hybrid"] = "hybrid"
+    top_k: int = Field(default=5, ge=1, le=MOST_PASSAGES)
+    score_threshold: float | None = Field(default=None, ge=0, le=1)
 
 
 class RunFlowTool(_Tool):

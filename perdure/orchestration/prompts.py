@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import orjson
 from pydantic import JsonValue
 
+from perdure.domain.runs import TEAMWORK
 from perdure.domain.teams import Agent
 
 
@@ -23,12 +24,12 @@ def system_prompt(agent: Agent) -> str:
     return f"You are {agent.name}{role}.{description}"
 
 
-def with_context(task: str, earlier: Sequence[tuple[str, str]], question: str = "") -> str:
-    """The task, what others answered before (`earlier`: label and text, in order), and what is asked about both."""
+def with_context(task: str, earlier: Sequence[tuple[str, str]], question: str = "", *, heading: str = TEAMWORK) -> str:
+    """The task, what was said or found before (`earlier`: label and text, in order), and what is asked about both."""
     parts = [task]
     if earlier:
         answers = "\n\n".join(f"### {label}\n{text}" for label, text in earlier)
-        parts.append(f"## What your team has done so far\n\n{answers}")
+        parts.append(f"## {heading}\n\n{answers}")
     if question:
         parts.append(f"## Your part\n\n{question}")
     return "\n\n".join(parts)

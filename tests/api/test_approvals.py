@@ -8,7 +8,7 @@ import pytest
 from pydantic import JsonValue
 
 from perdure.storage.tables import TranscriptRow
-from perdure.storage.transcripts import WHOLE
+from perdure.storage.transcripts import ANSWER, WHOLE
 from tests.api.callers import Caller, NewCaller
 from tests.support.deciding import until
 from tests.support.running import Lab
@@ -167,15 +167,16 @@ async def test_a_step_s_whole_output_is_its_owner_s_to_read(lab: Lab, alice: Cal
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
     assert response.text == f"This call was not allowed. {alice.user.email} rejected this: No."
     async with lab.runtime.sessions.begin() as session:
-        session.add(
+        session.add_all(
             TranscriptRow(
                 execution_id=execution_id,
                 run_id="r",
                 step_id="writer/2-x",
-                sequence=WHOLE,
+                sequence=sequence,
                 role="tool",
-                content="🙂" * 9,
+                content=content,
             )
+            for sequence, content in ((WHOLE, "🙂" * 9), (ANSWER, "🙂"))
         )
     assert (await alice.ask("GET", f"{path}/writer/2-x/output")).text == "🙂" * 9
     await alice.problem(404, "GET", f"{path}/writer/7-x/output")

@@ -1,18 +1,20 @@
 """Several messages at once in one session, in each of the ways that a flow may choose."""
 
 import asyncio
-from uuid import UUID
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 import pytest
 
 from perdure.domain.errors import ConflictError
 from perdure.domain.executions import ExecutionStatus
+from perdure.domain.runs import ConversationRef, RunInput
 from perdure.domain.users import Origin
 from perdure.executions import cancel_execution
 from perdure.storage import sessions
 from perdure.storage.tables import ChatTurnRow
 from perdure.temporal.settling import settle_from_history
-from perdure.temporal.starting import call_turn, run_handle
+from perdure.temporal.starting import call_turn, run_handle, start_run
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
 from tests.workflows.test_chatflow import kept, prompt
@@ -131,14 +133,23 @@ async def test_whoever_settles_a_terminated_turn_calls_the_next(lab: Lab) -> Non
 
 async def test_a_turn_whose_api_died_before_it_could_commit_takes_its_place_itself(lab: Lab) -> None:
     flow = await lab.chatflow()
-    await lab.model.script(Behaviour(text="one", delay_ms=500))
-    turn = await lab.start(flow, message="m1", session_id="s")
-    async with lab.runtime.sessions.begin() as session:
-        row = await session.get(ChatTurnRow, turn)
-        assert row is not None
-    # The workflow asks again and again with the same id, and always has the same place.
+    turn = uuid4()
+    run = RunInput(
+        execution_id=turn,
+        flow=flow,
+        user_id=lab.user_id,
+        input_data={"message": "m1", "session_id": "s"},
+        conversation=ConversationRef(user_id=lab.user_id, session_id="s", upto=0, ordered=True),
+        started_at=datetime.now(UTC),
+    )
+    await start_run(lab.runtime.client, run)
     assert (await lab.finish(turn)).status is ExecutionStatus.COMPLETED
-    assert len(await kept(lab, "s")) == 2
+    await lab.run(flow, message="m2", session_id="s")
+    assert [content for role, content in await kept(lab, "s") if role == "user"] == ["m1", "m2"]
+    async with lab.runtime.sessions() as session:
+        row = await session.get(ChatTurnRow, turn)
+    assert row is not None
+    assert row.ended
 
 
 @pytest.mark.parametrize("deleting", [True, False])

@@ -1,9 +1,10 @@
-"""Every pattern over HTTP with the worker in a process of its own, and `kill -9` of that worker in the middle of it.
+"""Every pattern over HTTP with the worker in a process of its own, and `kill -9` of that worker in the middle of each.
 
-Each is run twice: once in peace, which says how many model calls it takes, and once with a killed worker, which may
-repeat the calls that were in flight at that moment and no other.
+All run at once, twice: in peace, which says how many model calls each takes, and with a worker that is killed when the
+second stage of every one is under way, which may repeat the calls that were in flight and no other.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import orjson
@@ -15,10 +16,8 @@ from tests.support.scripted_model import Behaviour, ScriptedCall, ScriptedModel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
-DELAY_MS = 250
-"""How long the model takes, so that a call is under way when the worker is killed."""
-
-SUPERVISOR: dict[str, JsonValue] = {"llm_provider": "openai", "llm_model": "scripted"}
+STAGE_MS = 1500
+"""How long each model call takes in the run that is disturbed, so that all patterns are in step when it is."""
 
 
 def says(**fields: JsonValue) -> str:
@@ -28,12 +27,12 @@ def says(**fields: JsonValue) -> str:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A team of this pattern, what its model says, and the call at which the worker is killed."""
+    """A team of this pattern, what its model says, and how many calls its first stage has."""
 
     agents: list[JsonValue]
     behaviours: list[Behaviour] = field(default_factory=list[Behaviour])
     supervisor: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
-    kill_at: int = 2
+    first_stage: int = 1
 
 
 PATTERNS: dict[str, Pattern] = {
@@ -41,7 +40,7 @@ PATTERNS: dict[str, Pattern] = {
     "parallel": Pattern(
         [{"name": "Left"}, {"name": "Right"}, {"name": "Both", "dependencies": ["Left", "Right"]}],
         supervisor={"enabled": True},
-        kill_at=3,
+        first_stage=2,
     ),
     "hierarchical": Pattern(
         [{"name": "Digger"}, {"name": "Painter"}],
@@ -60,7 +59,6 @@ PATTERNS: dict[str, Pattern] = {
                 ),
             ),
         ],
-        kill_at=3,
     ),
     "adaptive": Pattern(
         [{"name": "One"}, {"name": "Two"}],
@@ -73,7 +71,6 @@ PATTERNS: dict[str, Pattern] = {
             ),
             Behaviour(user="does it do the whole task", text=says(reason="it is whole", sufficient=True)),
         ],
-        kill_at=3,
     ),
     "consensus_building": Pattern(
         [{"name": "Ann"}, {"name": "Bob"}],
@@ -81,7 +78,7 @@ PATTERNS: dict[str, Pattern] = {
             Behaviour(user="Vote for the best", text=says(reason="it is clear", answer="Answer 1")),
             Behaviour(user="Look for what is wrong", text="Agreed."),
         ],
-        kill_at=4,
+        first_stage=2,
     ),
     "reflection": Pattern(
         [{"name": "Drafter"}, {"name": "Critic", "role": "critic"}],
@@ -90,7 +87,6 @@ PATTERNS: dict[str, Pattern] = {
             Behaviour(user="Judge the draft", text=says(changes="Say more.", passes=False)),
             Behaviour(user="A critic has read your draft", text="Better draft."),
         ],
-        kill_at=3,
     ),
     "dynamic_routing": Pattern(
         [{"name": "Billing"}, {"name": "Repairs"}],
@@ -108,42 +104,71 @@ PATTERNS: dict[str, Pattern] = {
 }
 
 
-async def _run(product: Product, model: ScriptedModel, name: str) -> str:
-    pattern = PATTERNS[name]
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, and how many model calls it took."""
+
+    execution: JsonObject
+    calls: int
+
+    @property
+    def told(self) -> set[str]:
+        """What its output tells of."""
+        output = self.execution["output_data"]
+        return set(output) if isinstance(output, dict) else set()
+
+
+async def _started(product: Product, model: ScriptedModel, *, delay_ms: float) -> dict[str, str]:
+    """Start a run of every pattern; their ids."""
     await model.reset()
+    scripted = [each for pattern in PATTERNS.values() for each in pattern.behaviours]
     await model.script(
-        *(each.model_copy(update={"times": None, "delay_ms": DELAY_MS}) for each in pattern.behaviours),
-        Behaviour(times=None, delay_ms=DELAY_MS),
+        *(each.model_copy(update={"times": None, "delay_ms": delay_ms}) for each in scripted),
+        Behaviour(times=None, delay_ms=delay_ms),
     )
-    flow: JsonObject = {
-        "name": f"Team: {name}",
-        "orchestration_type": name,
-        "supervisor_config": {**SUPERVISOR, **pattern.supervisor},
-        "agents": pattern.agents,
-    }
-    flow_id = (await product.post(f"{API}/agentflows", flow))["id"]
-    execution = await product.post(f"{API}/flows/{flow_id}/execute", {"input_data": {"message": "Go."}})
-    return str(execution["id"])
+    started: dict[str, str] = {}
+    for name, pattern in PATTERNS.items():
+        flow: JsonObject = {
+            "name": f"Team: {name}",
+            "orchestration_type": name,
+            # The model's name says which run a request is of.
+            "supervisor_config": {"llm_provider": "openai", "llm_model": name, **pattern.supervisor},
+            "agents": pattern.agents,
+        }
+        flow_id = (await product.post(f"{API}/agentflows", flow))["id"]
+        execution = await product.post(f"{API}/flows/{flow_id}/execute", {"input_data": {"message": "Go."}})
+        started[name] = str(execution["id"])
+    return started
 
 
-@pytest.mark.parametrize("name", PATTERNS)
+async def _ended(product: Product, model: ScriptedModel, started: dict[str, str]) -> dict[str, Outcome]:
+    executions = {name: await product.ended(execution_id) for name, execution_id in started.items()}
+    calls = Counter(str(seen.body.get("model")) for seen in await model.requests())
+    return {name: Outcome(executions[name], calls[name]) for name in started}
+
+
 async def test_a_killed_worker_repeats_what_was_in_flight_and_nothing_else(
-    product: Product, model: ScriptedModel, name: str
+    product: Product, model: ScriptedModel
 ) -> None:
-    undisturbed = await product.ended(await _run(product, model, name))
-    assert undisturbed["status"] == "completed", undisturbed["error_message"]
-    calls = (await model.recorded()).total
+    undisturbed = await _ended(product, model, await _started(product, model, delay_ms=0))
+    assert {name: each.execution["error_message"] for name, each in undisturbed.items()} == dict.fromkeys(PATTERNS)
 
-    execution_id = await _run(product, model, name)
-    await model.wait_for_requests(PATTERNS[name].kill_at)
+    started = await _started(product, model, delay_ms=STAGE_MS)
+    in_second_stage: set[str] = set()
+    while in_second_stage != set(PATTERNS):
+        seen = Counter(str(request.body.get("model")) for request in await model.requests())
+        in_second_stage = {name for name, pattern in PATTERNS.items() if seen[name] > pattern.first_stage}
     await product.kill("worker")
-    in_flight = [seen for seen in await model.requests() if seen.finished_at is None]
-    assert in_flight
+    in_flight = Counter(
+        str(request.body.get("model")) for request in await model.requests() if request.finished_at is None
+    )
+    assert set(in_flight) == set(PATTERNS)
     await product.start("worker")
-    execution = await product.ended(execution_id)
-    assert execution["status"] == "completed"
-    assert (await model.recorded()).total == calls + len(in_flight)
-    output, before = execution["output_data"], undisturbed["output_data"]
-    assert isinstance(output, dict)
-    assert isinstance(before, dict)
-    assert output.keys() == before.keys()
+    disturbed = await _ended(product, model, started)
+    assert {name: each.execution["status"] for name, each in disturbed.items()} == dict.fromkeys(PATTERNS, "completed")
+    assert {name: each.calls for name, each in disturbed.items()} == {
+        name: each.calls + in_flight[name] for name, each in undisturbed.items()
+    }
+    assert {name: each.told for name, each in disturbed.items()} == {
+        name: each.told for name, each in undisturbed.items()
+    }

@@ -142,6 +142,9 @@ Tool = Annotated[
 _tool: TypeAdapter[HttpRequestTool | KnowledgeSearchTool | RunFlowTool | PythonTool | McpTool] = TypeAdapter(Tool)
 
 
+_TYPES = ("http_request", "knowledge_search", "run_flow", "python", "mcp")
+
+
 class BadToolError(ValueError):
     """A flow's words for a tool make no tool; the message says what to change."""
 
@@ -169,6 +172,9 @@ def _parse(reference: str | Mapping[str, JsonValue]) -> Tool:
         return _tool.validate_python(fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
+        if not first["loc"]:
+            known = ", ".join(sorted(_TYPES))
+            raise BadToolError(f"Tool {reference!r} is of no type that there is: use one of {known}.") from None
         place = ".".join(str(part) for part in first["loc"])
         raise BadToolError(f"Tool {reference!r} cannot be used ({place}: {first['msg']}).") from None
 

@@ -21,6 +21,8 @@ from tests.support.scripted_model import Behaviour, ScriptedModel
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 CHAT: JsonObject = {"llm_provider": "openai", "llm_model": "gpt-4o-mini"}
+NOBODYS = "00000000-0000-4000-8000-000000000000"
+ANOTHERS = "00000000-0000-4000-8000-000000000001"
 WORDS = "one two three four five six seven eight nine ten"
 
 
@@ -235,10 +237,10 @@ async def test_a_browser_says_who_it_is_in_the_query_and_no_log_keeps_it(product
         ({"message": " "}, None, 422),
         ({"message": "x", "session_id": "s" * 256}, None, 422),
         ({"message": "x"}, "nonsense", 400),
-        ({"message": "x"}, f"{uuid4()}:nonsense", 400),
-        ({"message": "x"}, f"{uuid4()}:0", 404),
-        ({"execution_id": str(uuid4())}, None, 404),
-        ({"execution_id": str(uuid4())}, f"{uuid4()}:0", 400),
+        ({"message": "x"}, f"{NOBODYS}:nonsense", 400),
+        ({"message": "x"}, f"{NOBODYS}:0", 404),
+        ({"execution_id": NOBODYS}, None, 404),
+        ({"execution_id": NOBODYS}, f"{ANOTHERS}:0", 400),
     ],
 )
 async def test_what_cannot_be_streamed_is_told_before_the_stream(

@@ -193,7 +193,7 @@ async def test_a_failed_turn_is_no_answer(product: Product, model: ScriptedModel
         ("agentflows/{team}/execute", ["x"], 422),
         ("chatflow/workflows/{team}/chat", {"message": "x"}, 404),
         ("chatflow/workflows/{chat}/chat", {"message": " "}, 422),
-        (f"flows/{uuid4()}/execute", {"input_data": {}}, 404),
+        ("flows/00000000-0000-4000-8000-000000000000/execute", {"input_data": {}}, 404),
     ],
 )
 async def test_bad_input_is_told_and_starts_nothing(

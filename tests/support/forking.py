@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from perdure.domain.events import StepReused, StepScheduled
 from perdure.domain.executions import Execution
 from perdure.executions import start_execution
 from perdure.forks import ForkAsked, RetryAsked, plan, read_parent
@@ -32,7 +33,7 @@ async def kinds(lab: Lab, execution_id: UUID) -> list[tuple[str, str]]:
     return [
         (event.data.type, event.data.step_id)
         for event in (history.events if history else [])
-        if event.data.type in {"StepReused", "StepScheduled"} and hasattr(event.data, "step_id")
+        if isinstance(event.data, StepReused | StepScheduled)
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from perdure.domain.executions import ForkedFrom
 from perdure.domain.flows import Agentflow, Chatflow
 from perdure.domain.notes import (
     AgentLeftOut,
@@ -71,6 +72,7 @@ class ExecutionStarted(_Data):
     input_data: dict[str, JsonValue]
     session_id: str | None
     nodes: list[PlannedNode] = Field(description="The nodes that are known to come.")
+    forked_from: ForkedFrom | None = Field(default=None, description="The run that this one goes on from.")
 
 
 TOOL = "tool"

@@ -61,6 +61,7 @@ def _started(recorded: Recorded, _reading: Reading) -> ExecutionStarted:
         input_data=header.input_data,
         session_id=header.session_id,
         nodes=planned_nodes(run.flow),
+        forked_from=header.forked_from,
     )
 
 

@@ -59,7 +59,8 @@ class ChatflowWorkflow:
         flow, conversation = run.flow, run.conversation
         message = run.input_data.get("message")
         # A session's own messages count; its caller's do where there is none.
-        told = told_messages(run.input_data) if conversation is None else ()
+        is_of_session = conversation is not None or (run.fork is not None and run.fork.turn is not None)
+        told = () if is_of_session else told_messages(run.input_data)
         if not isinstance(flow, Chatflow) or not isinstance(message, str) or told is None:
             msg = "A Chatflow workflow answers a message in a conversation."
             raise ApplicationError(msg, type="WrongInput", non_retryable=True)

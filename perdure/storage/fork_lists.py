@@ -42,6 +42,8 @@ async def find_in_bulk(
         )
         .where(
             ExecutionRow.user_id == wanted.user_id,
+            # What a run had called as a tool is that run's own affair.
+            ExecutionRow.parent_execution_id.is_(None),
             ExecutionRow.status.in_([status.value for status in wanted.statuses]),
         )
         .order_by(started.id.is_not(None), ExecutionRow.started_at.desc(), ExecutionRow.id)

@@ -71,6 +71,14 @@ async def agentflow_forked(lab: Lab) -> str:
     return str((await fork(lab, parent.id, ForkAsked(edits={"b": "mine"}))).id)
 
 
+async def chatflow_forked(lab: Lab) -> str:
+    """The second turn of a session once more, beside it."""
+    flow = await lab.chatflow()
+    await lab.run(flow, message="My name is Ada.", session_id="s")
+    parent = await lab.run(flow, message="What is my name?", session_id="s")
+    return str((await fork(lab, parent.id, ForkAsked(from_step="assistant"))).id)
+
+
 async def agentflow_without_agents(lab: Lab) -> str:
     """The supervisor answers alone."""
     return str((await lab.run(await lab.agentflow(), message="Go.")).id)
@@ -366,6 +374,7 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         agentflow_hierarchical,
         agentflow_hierarchical_rule_based,
         agentflow_forked,
+        chatflow_forked,
         chatflow_completed,
         chatflow_told,
         chatflow_failed,

@@ -178,6 +178,24 @@ async def test_a_failure_that_the_run_went_on_from_stays_one(lab: Lab) -> None:
     assert forked.status is ExecutionStatus.COMPLETED
 
 
+async def test_a_model_that_had_given_up_is_not_asked_again_unless_its_agent_was_changed(lab: Lab) -> None:
+    agent: dict[str, JsonValue] = {
+        "id": "one",
+        "name": "One",
+        "llm_provider": "openai",
+        "llm_model": "first",
+        "fallback_models": ["openai:second"],
+    }
+    await lab.model.script(NO)
+    parent = await lab.run(await lab.agentflow(agents=[agent, THREE[1]]), message="Go.")
+    assert parent.status is ExecutionStatus.COMPLETED
+    forked = await fork(lab, parent.id, ForkAsked(from_step="two"))
+    assert await kinds(lab, forked.id) == [("StepReused", "one"), ("StepReused", "one:2"), ("StepScheduled", "two")]
+    changed: dict[str, JsonValue] = {"agents": [{**agent, "llm_model": "third"}, THREE[1]]}
+    other = await fork(lab, parent.id, ForkAsked(from_step="two", flow=changed))
+    assert await kinds(lab, other.id) == [("StepScheduled", "one"), ("StepScheduled", "two")]
+
+
 async def test_another_flow_s_run_is_not_started_again(lab: Lab) -> None:
     called = await lab.agentflow(name="Called", agents=THREE[:1])
     tool: JsonValue = {"type": "run_flow", "name": "ask", "flow_id": str(called.id), "description": "Asks."}
@@ -243,9 +261,17 @@ async def test_a_forked_chat_turn_knows_its_session_and_leaves_nothing_there(lab
     parent = await lab.run(flow, message="Bye.", session_id="s")
     asked = (await lab.model.requests())[-1]
     forked = await fork(lab, parent.id, ForkAsked(from_step="assistant"))
-    assert forked.session_id is None
+    assert (forked.status, forked.session_id) == (ExecutionStatus.COMPLETED, None)
+    assert len(await lab.model.requests()) == 5
     assert (await lab.model.requests())[-1].messages == asked.messages
     assert before.messages != asked.messages
+    edited = await fork(lab, forked.id, ForkAsked(edits={"assistant": "mine"}))
+    assert (edited.output_data or {})["response"] == "mine"
+    await lab.model.script(NO)
+    failed = await fork(lab, parent.id, ForkAsked(from_step="assistant"))
+    assert failed.status is ExecutionStatus.FAILED
+    again = await retry(lab, failed.id)
+    assert (again.status, again.session_id) == (ExecutionStatus.COMPLETED, None)
     fifth = await lab.run(flow, message="Still there?", session_id="s")
     assert fifth.status is ExecutionStatus.COMPLETED
     assert len((await lab.model.requests())[-1].messages) == len(asked.messages) + 2

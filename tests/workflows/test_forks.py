@@ -196,6 +196,31 @@ async def test_a_model_that_had_given_up_is_not_asked_again_unless_its_agent_was
     assert await kinds(lab, other.id) == [("StepScheduled", "one"), ("StepScheduled", "two")]
 
 
+async def test_a_decision_is_taken_over_for_the_same_question_alone(lab: Lab) -> None:
+    go_on_without = '{"reason": "It is gone.", "choice": "go_on"}'
+    await lab.model.script(
+        Behaviour(system="You are One", status=400, body={"error": {"message": "no"}}),
+        Behaviour(user="What shall the team do", text=go_on_without),
+    )
+    fields: dict[str, JsonValue] = {
+        "orchestration_type": "parallel",
+        "orchestration_config": {"on_agent_failure": "ask_supervisor"},
+        "supervisor_config": {"enabled": True, "llm_provider": "openai", "llm_model": "scripted"},
+    }
+    parent = await lab.run(await lab.agentflow(agents=THREE[:2], **fields), message="Go.")
+    did = await kinds(lab, parent.id)
+    assert (parent.status, len(did)) == (ExecutionStatus.COMPLETED, 4)
+    end = len(await lab.model.requests())
+    # The changed agent answers: the supervisor is not asked about a failure, but for the team's answer.
+    changed: dict[str, JsonValue] = {"agents": [{"id": "one", "name": "First"}, THREE[1]]}
+    forked = await fork(lab, parent.id, ForkAsked(from_step=did[-1][1], flow=changed))
+    assert forked.status is ExecutionStatus.COMPLETED
+    begun = await kinds(lab, forked.id)
+    assert sorted(begun[:2]) == [("StepReused", "two"), ("StepScheduled", "one")]
+    assert [kind for kind, _ in begun[2:]] == ["StepScheduled"]
+    assert len(await lab.model.requests()) == end + 2
+
+
 async def test_another_flow_s_run_is_not_started_again(lab: Lab) -> None:
     called = await lab.agentflow(name="Called", agents=THREE[:1])
     tool: JsonValue = {"type": "run_flow", "name": "ask", "flow_id": str(called.id), "description": "Asks."}

@@ -62,9 +62,8 @@ async def start_in_bulk(
         async with free:
             return await _start(runtime, execution_id, wanted.user_id, asked, f"{prefix}{execution_id}")
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(*each)) for each in found]
-    results = [task.result() for task in tasks]
+    # Where Temporal or the database goes away, that is the answer; what was begun comes to its own end.
+    results = await asyncio.gather(*(one(*each) for each in found))
     return BulkOutcome(
         started=[each for each in results if isinstance(each, Started)],
         skipped=[each for each in results if isinstance(each, Skipped)],

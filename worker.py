@@ -16,6 +16,7 @@ from activities.generate import GenerateActivities
 from activities.housekeeping import HousekeepingActivities
 from activities.memory import MemoryActivities
 from activities.records import RecordActivities
+from activities.reuse import ReuseActivities
 from activities.subflows import SubflowActivities
 from activities.tools import ToolActivities
 from perdure.bootstrap import Runtime
@@ -94,6 +95,7 @@ def build_worker(
             recording.keep_text,
             recording.keep_words,
             recording.note,
+            ReuseActivities(runtime.sessions).reuse,
             *remembering.all,
             housekeeping.reconcile,
             *documents.all,

@@ -18,6 +18,7 @@ from api.routes import (
     events,
     executions,
     flows,
+    forks,
     health,
     knowledgebases,
     openai,
@@ -50,7 +51,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.login_desk = auth.LoginDesk()
     app.state.stopping = asyncio.Event()
     rooms = (health, auth, flows, agents, executions, approvals, chat, chat_stream, sessions, knowledgebases, openai)
-    for room in (*rooms, events, problems, docs):
+    for room in (*rooms, forks, events, problems, docs):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)

@@ -17,6 +17,7 @@ from perdure.domain.errors import ConflictError, FieldProblem, UnprocessableErro
 from perdure.domain.events import planned_nodes
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.domain.flows import Agentflow, Chatflow, ConcurrentTurns, FlowType
+from perdure.domain.forks import Fork
 from perdure.domain.generation import ModelRef
 from perdure.domain.ledger import Ledger
 from perdure.domain.runs import ConversationRef, RunInput
@@ -43,11 +44,15 @@ class KeyedRequest:
     user_id: int
     input_data: dict[str, JsonValue]
     idempotency_key: str | None = None
+    origin: dict[str, JsonValue] | None = None
+    """Of a fork or a retry: of which run, and how."""
 
     @property
     def request_hash(self) -> str:
         """What must be equal for two calls with one key to be the same call."""
-        asked = {"flow_id": str(self.flow_id), "input_data": self.input_data}
+        asked: dict[str, JsonValue] = {"flow_id": str(self.flow_id), "input_data": self.input_data}
+        if self.origin is not None:
+            asked["origin"] = self.origin
         return sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @property
@@ -61,6 +66,9 @@ class StartRequest(KeyedRequest):
     """A request whose flow was found and may be seen by its caller; the doors check that."""
 
     flow: Agentflow | Chatflow = field(kw_only=True)
+    fork: Fork | None = field(default=None, kw_only=True)
+    retried_session: str | None = field(default=None, kw_only=True)
+    """The session that a retried chat turn takes a new place in; a fork takes none."""
 
     @classmethod
     def of(cls, asked: KeyedRequest, flow: Agentflow | Chatflow) -> "StartRequest":
@@ -70,6 +78,7 @@ class StartRequest(KeyedRequest):
             user_id=asked.user_id,
             input_data=asked.input_data,
             idempotency_key=asked.idempotency_key,
+            origin=asked.origin,
             flow=flow,
         )
 
@@ -266,6 +275,11 @@ def _chat_session(request: StartRequest) -> str | None:
     """
     if request.flow.flow_type is FlowType.AGENTFLOW:
         return None
+    session_id = _asked_session(request)
+    return request.retried_session if request.fork is not None else session_id
+
+
+def _asked_session(request: StartRequest) -> str | None:
     message = request.input_data.get("message")
     if not isinstance(message, str) or not message.strip():
         raise _invalid("message", "A chatflow needs a message: send input_data.message as a text.")
@@ -306,5 +320,6 @@ def _run_input(
         idempotency_key=request.idempotency_key,
         request_hash=request.request_hash if request.idempotency_key else None,
         default_model=model,
+        fork=request.fork,
         started_at=datetime.now(UTC),
     )

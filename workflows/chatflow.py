@@ -1,13 +1,14 @@
 """The run of a chatflow: one turn of a conversation."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from perdure.domain.chats import told_messages
+    from perdure.domain.chats import ToldMessage, told_messages
     from perdure.domain.events import planned_nodes
     from perdure.domain.flows import Chatflow, MemoryConfig
     from perdure.domain.ledger import Ledger
@@ -25,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from perdure.memory import RECALLING
     from perdure.orchestration.steps import StepFailedError
     from workflows.runs import Output, to_the_end
+    from workflows.step_runner import StepRunner
     from workflows.turns import (
         FIRST_LOOK,
         LONGEST_LOOK,
@@ -57,23 +59,25 @@ class ChatflowWorkflow:
         flow, conversation = run.flow, run.conversation
         message = run.input_data.get("message")
         # A session's own messages count; its caller's do where there is none.
-        told = told_messages(run.input_data) if conversation is None else ()
+        is_of_session = conversation is not None or (run.fork is not None and run.fork.turn is not None)
+        told = () if is_of_session else told_messages(run.input_data)
         if not isinstance(flow, Chatflow) or not isinstance(message, str) or told is None:
             msg = "A Chatflow workflow answers a message in a conversation."
             raise ApplicationError(msg, type="WrongInput", non_retryable=True)
         ledger = Ledger(planned_nodes(flow))
+        runner = StepRunner(run, ledger)
 
         async def plot() -> tuple[Output, Turn | None]:
             place = await self._take_turn(run, flow, conversation) if conversation else None
-            found = await self._retrieve(run, flow, ledger, message)
+            found = await self._retrieve(run, flow, runner, message)
             if conversation is None or place is None:
-                result = await answer_chat(run, flow, ledger, message, Known(told=told, found=found))
+                result = await answer_chat(run, flow, runner, message, _known_to_all(run, flow, told, found))
                 return _output(result, None, found), None
             memory = place.memory or flow.memory_config
             # Histories of builds that knew no order know no vectors either.
             self._memory = memory if conversation.ordered else None
             known = Known(conversation=conversation.model_copy(update={"upto": place.upto}), memory=memory, found=found)
-            result = await answer_chat(run, flow, ledger, message, known)
+            result = await answer_chat(run, flow, runner, message, known)
             fold = FoldInput(
                 execution_id=run.execution_id,
                 user_id=run.user_id,
@@ -89,7 +93,7 @@ class ChatflowWorkflow:
             await embed_turns(conversation)
         return result
 
-    async def _retrieve(self, run: RunInput, flow: Chatflow, ledger: Ledger, message: str) -> CallToolResult | None:
+    async def _retrieve(self, run: RunInput, flow: Chatflow, runner: StepRunner, message: str) -> CallToolResult | None:
         """What the flow's knowledge bases say to the message. Raises StepFailedError where one is missing."""
         if not flow.rag_config.enabled or not flow.rag_config.knowledgebase_ids:
             return None
@@ -98,7 +102,7 @@ class ChatflowWorkflow:
             missing = flow.rag_config.knowledgebase_ids[0]
             msg = f"Knowledge base '{missing}' does not exist: remove it from rag_config, or disable retrieval."
             raise StepFailedError(msg)
-        return await retrieve(run, flow, ledger, message)
+        return await retrieve(run, flow, runner, message)
 
     async def _take_turn(self, run: RunInput, flow: Chatflow, conversation: ConversationRef) -> TurnPlace:
         """Wait until the turns ahead have ended, or end them, as the flow says.
@@ -140,6 +144,15 @@ class ChatflowWorkflow:
             await workflow.wait_condition(lambda: self._called, timeout=patience)
         except TimeoutError:
             workflow.logger.info("looks by itself whether the turn ahead has ended")
+
+
+def _known_to_all(run: RunInput, flow: Chatflow, told: Sequence[ToldMessage], found: CallToolResult | None) -> Known:
+    """What a turn without a place in a session knows: what its caller told it, or what the turn that it forks knew."""
+    turn = run.fork.turn if run.fork else None
+    if turn is None:
+        return Known(told=told, found=found)
+    conversation = ConversationRef(user_id=run.user_id, session_id=turn.session_id, upto=turn.upto)
+    return Known(conversation=conversation, memory=turn.memory or flow.memory_config, found=found)
 
 
 def _output(result: GenerateResult, session_id: str | None, found: CallToolResult | None) -> Output:

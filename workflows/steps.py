@@ -20,12 +20,14 @@ from temporalio.exceptions import (
 with workflow.unsafe.imports_passed_through():
     from activities.generate import GenerateActivities
     from activities.records import RecordActivities
+    from activities.reuse import ReuseActivities
     from activities.subflows import SubflowActivities
     from activities.tools import ToolActivities
     from perdure.domain.events import EXHAUSTED, StepCompleted, StepFailed, StepScheduled, timeout_sentence
     from perdure.domain.generation import ToolCall
     from perdure.domain.ledger import Ledger
     from perdure.domain.notes import Note
+    from perdure.domain.reuse import Reused, ReuseInput
     from perdure.domain.runs import (
         CallToolInput,
         CallToolResult,
@@ -180,6 +182,23 @@ async def call_tool(step: CallToolInput, ledger: Ledger) -> CallToolResult:
         raise StepFailedError(failed.error) from error
     ledger.apply(StepCompleted.of_tool(result), workflow.now())
     return result
+
+
+@cancellable
+async def reuse(taken: ReuseInput) -> Reused:
+    """Take a step's result from the run that had done it."""
+    return await workflow.execute_local_activity_method(
+        ReuseActivities.reuse,
+        taken,
+        start_to_close_timeout=RECORD_TIMEOUT,
+        schedule_to_close_timeout=RECORD_LIMIT,
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(milliseconds=200),
+            maximum_interval=timedelta(seconds=10),
+            non_retryable_error_types=["NotFoundError"],
+        ),
+        summary=f"reuse {taken.step.step_id}"[:SUMMARY_CHARACTERS],
+    )
 
 
 @cancellable

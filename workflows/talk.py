@@ -10,14 +10,13 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import JsonValue
 
     from perdure.domain.generation import ModelRef, ToolSpec
-    from perdure.domain.ledger import Ledger
     from perdure.domain.notes import ModelFellBack, Note
     from perdure.domain.runs import ContextPart, GenerateInput, GenerateResult, RunInput, StepRef
     from perdure.domain.teams import Agent
     from perdure.domain.tools import Tool
     from perdure.orchestration.prompts import system_prompt
     from perdure.orchestration.steps import StepFailedError
-    from workflows.steps import generate
+    from workflows.step_runner import StepRunner
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Talk:
     def __init__(
         self,
         run: RunInput,
-        ledger: Ledger,
+        runner: StepRunner,
         agent: Agent,
         kind: Literal["agent", "supervisor"],
         models: Sequence[ModelRef],
@@ -48,7 +47,7 @@ class Talk:
         note: Callable[[Note], Awaitable[None]],
     ) -> None:
         self._run = run
-        self._ledger = ledger
+        self._runner = runner
         self._agent = agent
         self._kind: Literal["agent", "supervisor"] = kind
         self._models = list(models)
@@ -63,7 +62,7 @@ class Talk:
         while True:
             model = self._models[0]
             try:
-                result = await generate(self._input(model), self._ledger)
+                result = await self._runner.generate(self._input(model))
             except StepFailedError as failure:
                 if len(self._models) == 1:
                     raise

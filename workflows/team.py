@@ -8,6 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import JsonValue, ValidationError
 
     from perdure.domain.flows import Agentflow
+    from perdure.domain.forks import refusal_of
     from perdure.domain.generation import ToolCall
     from perdure.domain.ledger import Ledger
     from perdure.domain.notes import (
@@ -29,7 +30,8 @@ with workflow.unsafe.imports_passed_through():
     from perdure.orchestration.roster import stranger
     from perdure.orchestration.steps import Answer, Form, Handoff, StepFailedError, UndecidedError, at_once
     from workflows.approvals import Approvals
-    from workflows.steps import call_tool, keep_task, keep_words, put_down
+    from workflows.step_runner import StepRunner
+    from workflows.steps import keep_task, keep_words, put_down
     from workflows.subflows import run_flow
     from workflows.talk import Brief, Talk
 
@@ -41,6 +43,7 @@ class TeamSteps:
         self._run = run
         self._flow = flow
         self._ledger = ledger
+        self._runner = StepRunner(run, ledger)
         self._task: str | StepRef | None = None
         self._taken = {agent.id for agent in flow.agents}
         self._calls: dict[str, int] = {}
@@ -154,15 +157,20 @@ class TeamSteps:
         except NoModelError as error:
             raise StepFailedError(str(error)) from error
         kind = "agent" if agent.id in self._taken else "supervisor"
-        return Talk(self._run, self._ledger, agent, kind, models, brief, next_id=self._next_id, note=self.note)
+        return Talk(self._run, self._runner, agent, kind, models, brief, next_id=self._next_id, note=self.note)
 
     def _next_id(self, agent_id: str) -> str:
         """The id of an agent's next model call: the agent's own for the first, then `writer:2` and so on."""
+        self._calls[agent_id], step_id = self._following(agent_id)
+        return step_id
+
+    def _following(self, agent_id: str) -> tuple[int, str]:
+        count = self._calls.get(agent_id, 0)
         while True:
-            count = self._calls[agent_id] = self._calls.get(agent_id, 0) + 1
+            count += 1
             step_id = agent_id if count == 1 else f"{agent_id}:{count}"
             if count == 1 or step_id not in self._taken:
-                return step_id
+                return count, step_id
 
     async def _reference(self, task: str | None) -> str | StepRef:
         if task is not None:
@@ -181,8 +189,13 @@ class TeamSteps:
 
     async def _approved_task(self, agent: Agent, policy: ApprovalPolicy, task: str | None) -> str | None:
         asked = task if task is not None else self.task
+        number = self.approvals.next_number()
+        begun = self._runner.had_begun(self._following(agent.id)[1])
+        if begun is not None:
+            # It was allowed in the run that this one goes on from: what has happened is not asked for again.
+            return begun.approved_task or task
         outcome = await self.approvals.ask(
-            f"agent:{self.approvals.next_number()}:{agent.id}",
+            f"agent:{number}:{agent.id}",
             policy,
             kind="agent",
             node_id=agent.id,
@@ -205,7 +218,14 @@ class TeamSteps:
         if tool is None:
             known = ", ".join(each.name for each in tools) or "none"
             return await self._say(step_id, call, f"There is no tool '{call.name}' here. Your tools: {known}.")
-        if tool.approval is not None:
+        return await self._allowed(agent, tool, call, step_id)
+
+    async def _allowed(self, agent: Agent, tool: Tool, call: ToolCall, step_id: str) -> StepRef:
+        """Carry out a call of a known tool, if people allow it where they are to be asked."""
+        said = await self._runner.known_words(tool, call, step_id=step_id, node_id=agent.id)
+        if said is not None:
+            return said
+        if tool.approval is not None and self._runner.tool_call(step_id) is None:
             outcome = await self.approvals.ask(
                 step_id,
                 tool.approval,
@@ -231,13 +251,13 @@ class TeamSteps:
             max_retries=agent.max_retries,
         )
         try:
-            return (await call_tool(step, self._ledger)).ref
+            return (await self._runner.call_tool(step)).ref
         except StepFailedError as error:
             return await self._say(step_id, call, f"This call failed: {error}")
 
     async def _say(self, step_id: str, call: ToolCall, text: str) -> StepRef:
         """Answer a tool call ourselves: with an error that the model may react to."""
-        return await keep_words(self._run.execution_id, f"{step_id}:refused", call, text)
+        return await keep_words(self._run.execution_id, refusal_of(step_id), call, text)
 
 
 def _answer(agent: Agent, result: GenerateResult, *, data: JsonValue = None, handoff: Handoff | None = None) -> Answer:

@@ -34,7 +34,8 @@ with workflow.unsafe.imports_passed_through():
     from perdure.memory.summary import INSTRUCTION
     from perdure.orchestration.models import NoModelError, model_of_chat
     from perdure.orchestration.steps import StepFailedError
-    from workflows.steps import RECORD_LIMIT, RECORD_TIMEOUT, call_tool, generate
+    from workflows.step_runner import StepRunner
+    from workflows.steps import RECORD_LIMIT, RECORD_TIMEOUT, generate
 
 CHAT_RETRIES = 3
 CHAT_TIMEOUT_SECONDS = 300.0
@@ -76,11 +77,11 @@ class Known:
     """What the knowledge bases said, with numbered passages."""
 
 
-async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: str, known: Known) -> GenerateResult:
+async def answer_chat(run: RunInput, flow: Chatflow, runner: StepRunner, message: str, known: Known) -> GenerateResult:
     """One model call of a chat turn. Raises StepFailedError when it gives up."""
     config = flow.chat_config
     instructions = [config.system_prompt or "", *(each.content for each in known.told if each.role == "system")]
-    return await generate(
+    return await runner.generate(
         GenerateInput(
             step_id=ASSISTANT,
             node_id=ASSISTANT,
@@ -103,12 +104,11 @@ async def answer_chat(run: RunInput, flow: Chatflow, ledger: Ledger, message: st
             max_tokens=config.max_tokens,
             timeout_seconds=CHAT_TIMEOUT_SECONDS,
             max_retries=CHAT_RETRIES,
-        ),
-        ledger,
+        )
     )
 
 
-async def retrieve(run: RunInput, flow: Chatflow, ledger: Ledger, message: str) -> CallToolResult:
+async def retrieve(run: RunInput, flow: Chatflow, runner: StepRunner, message: str) -> CallToolResult:
     """Search the flow's knowledge bases for the message, as a step of its own.
 
     Raises StepFailedError when one of them is missing, or the search gives up.
@@ -120,7 +120,7 @@ async def retrieve(run: RunInput, flow: Chatflow, ledger: Ledger, message: str) 
         top_k=min(rag.top_k, MOST_PASSAGES),
         score_threshold=rag.score_threshold,
     )
-    result = await call_tool(
+    result = await runner.call_tool(
         CallToolInput(
             step_id=RETRIEVAL,
             node_id=RETRIEVAL,
@@ -131,8 +131,7 @@ async def retrieve(run: RunInput, flow: Chatflow, ledger: Ledger, message: str) 
             tool=tool,
             call=ToolCall(id=RETRIEVAL, name=tool.name, arguments={"query": message}),
             max_retries=CHAT_RETRIES,
-        ),
-        ledger,
+        )
     )
     if result.is_error:
         raise StepFailedError(result.text)

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from perdure.domain.executions import ForkedFrom
 from perdure.domain.flows import Agentflow, Chatflow
 from perdure.domain.notes import (
     AgentLeftOut,
@@ -71,11 +72,18 @@ class ExecutionStarted(_Data):
     input_data: dict[str, JsonValue]
     session_id: str | None
     nodes: list[PlannedNode] = Field(description="The nodes that are known to come.")
+    forked_from: ForkedFrom | None = Field(default=None, description="The run that this one goes on from.")
 
 
 TOOL = "tool"
 FLOW = "flow"
 """The node types of tool calls: a tool's, and another flow's run called as one."""
+
+
+def _fields(schema: dict[str, JsonValue] | None) -> list[JsonValue]:
+    """The names of the fields of a form: they tell one form from another."""
+    properties = (schema or {}).get("properties")
+    return list[JsonValue](sorted(properties)) if isinstance(properties, dict) else []
 
 
 class StepScheduled(_Data):
@@ -101,6 +109,8 @@ class StepScheduled(_Data):
                 "model": str(step.model),
                 "after": [part.label for part in step.context],
                 **({"question": step.question} if step.question else {}),
+                **({"form": _fields(step.output_schema)} if step.node_type == "supervisor" else {}),
+                **({"session": step.conversation.model_dump(mode="json")} if step.conversation else {}),
             },
         )
 
@@ -125,6 +135,21 @@ class StepScheduled(_Data):
             node_label=run.flow.name,
             input={"execution_id": str(run.execution_id), "flow_id": str(run.flow.id), "input_data": run.input_data},
         )
+
+
+class StepReused(_Data):
+    """The step was not done: a run that this one is a fork of had done it, or it was edited."""
+
+    type: Literal["StepReused"] = "StepReused"
+    step_id: str
+    node_id: str
+    node_type: str
+    node_label: str
+    input: dict[str, JsonValue] = Field(description="As of `StepScheduled`: what it would have been given here.")
+    from_execution_id: str
+    edited: bool = Field(description="Whether the output is the caller's own.")
+    output: dict[str, JsonValue] | None = Field(description="As of `StepCompleted`. None: it had failed there.")
+    error: str | None = Field(description="What it had failed of there.")
 
 
 class StepStarted(_Data):
@@ -302,6 +327,7 @@ class ExecutionTimedOut(_Data):
 ExecutionEventData = Annotated[
     ExecutionStarted
     | StepScheduled
+    | StepReused
     | StepStarted
     | StepCompleted
     | StepFailed

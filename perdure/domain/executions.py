@@ -68,6 +68,17 @@ class Metrics(_Part):
     llm_tokens: int = 0
     tool_calls: int = 0
     estimated_cost: float | None = Field(default=None, description="USD; null when a price is not known.")
+    reused_steps: int = Field(
+        default=0, description="Steps that another run had done; their calls, tokens and cost are counted there alone."
+    )
+
+
+class ForkedFrom(_Part):
+    """The run that another one goes on from, and where."""
+
+    execution_id: UUID
+    version: int = Field(ge=0, description="Of its events: what was complete at that one is reused.")
+    step: str | None = Field(default=None, description="The first step that is done anew, where it is known.")
 
 
 class Execution(_Part):
@@ -88,5 +99,6 @@ class Execution(_Part):
     user_id: int
     session_id: str | None = None
     parent_execution_id: UUID | None = Field(default=None, description="The run that called this one as a tool.")
+    forked_from: ForkedFrom | None = Field(default=None, description="The run whose results this one began with.")
     node_executions: list[NodeExecution] = Field(default_factory=list[NodeExecution])
     metrics: Metrics = Metrics()

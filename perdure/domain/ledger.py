@@ -13,6 +13,7 @@ from perdure.domain.events import (
     StepCancelled,
     StepCompleted,
     StepFailed,
+    StepReused,
     StepScheduled,
 )
 from perdure.domain.executions import Metrics, NodeExecution, NodeStatus
@@ -20,6 +21,14 @@ from perdure.domain.executions import Metrics, NodeExecution, NodeStatus
 _MODEL_OUTPUT = frozenset({"text", "model", "input_tokens", "output_tokens", "cost_usd", "finish_reason"})
 _TOOL_OUTPUT = frozenset({"text", "is_error"})
 """What a step's output always says; the rest only where there is something to say."""
+
+
+def output_of(data: StepCompleted) -> dict[str, JsonValue]:
+    """What a node's output says of its step."""
+    shown = data.model_dump(mode="json", exclude={"type", "step_id", "attempt", "finished_at"})
+    always = _MODEL_OUTPUT if data.model is not None else _TOOL_OUTPUT
+    return {name: value for name, value in shown.items() if name in always or value is not None}
+
 
 STOPPED = "Stopped with the run."
 """What a step says that did not get to its end."""
@@ -44,12 +53,15 @@ class Ledger:
         self._tokens = 0
         self._cost = 0.0
         self._cost_known = True
+        self._reused = 0
 
     def apply(self, data: ExecutionEventData, at: datetime) -> None:
         """Enter one event of the run; those that concern no node change nothing."""
         match data:
             case StepScheduled():
                 self._schedule(data, at)
+            case StepReused():
+                self._reuse(data, at)
             case StepCompleted():
                 self._complete(data)
             case StepFailed():
@@ -78,6 +90,25 @@ class Ledger:
             started_at=at,
         )
 
+    def _reuse(self, data: StepReused, at: datetime) -> None:
+        """Enter it as done, at no cost: that was paid by the run which did it."""
+        self._reused += 1
+        self._nodes[data.step_id] = NodeExecution(
+            id=data.step_id,
+            node_id=data.node_id,
+            node_type=data.node_type,
+            node_label=data.node_label,
+            status=NodeStatus.FAILED if data.error is not None else NodeStatus.COMPLETED,
+            input_data=data.input,
+            output_data=None
+            if data.output is None
+            else {**data.output, "reused_from": data.from_execution_id, "edited": data.edited},
+            error_message=data.error,
+            started_at=at,
+            completed_at=at,
+            duration_ms=0,
+        )
+
     def _is_tool(self, step_id: str) -> bool:
         return self._nodes[step_id].node_type in {TOOL, FLOW}
 
@@ -97,14 +128,11 @@ class Ledger:
             self._tokens += (data.input_tokens or 0) + (data.output_tokens or 0)
             self._cost_known = self._cost_known and data.cost_usd is not None
             self._cost += data.cost_usd or 0.0
-        shown = data.model_dump(mode="json", exclude={"type", "step_id", "attempt", "finished_at"})
-        always = _MODEL_OUTPUT if data.model is not None else _TOOL_OUTPUT
-        output = {name: value for name, value in shown.items() if name in always or value is not None}
         self._end(
             data.step_id,
             NodeStatus.COMPLETED,
             at=data.finished_at,
-            output_data=output,
+            output_data=output_of(data),
             retry_count=data.attempt - 1,
         )
 
@@ -145,6 +173,7 @@ class Ledger:
             llm_tokens=self._tokens,
             tool_calls=self._tool_calls,
             estimated_cost=round(self._cost, 10) if self._cost_known else None,
+            reused_steps=self._reused,
         )
 
     def _end(

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from perdure.domain.executions import ExecutionStatus, Metrics, NodeExecution
+from perdure.domain.executions import ExecutionStatus, ForkedFrom, Metrics, NodeExecution
 from perdure.domain.flows import Agentflow, Chatflow, ConcurrentTurns, Flow, MemoryConfig
+from perdure.domain.forks import Fork
 from perdure.domain.generation import ModelRef, PromptMessage, ToolCall, ToolSpec, Usage
 from perdure.domain.memories import MemoryUse
 from perdure.domain.notes import AnyNote
@@ -97,6 +98,7 @@ class RunInput(_Part):
     request_hash: str | None = Field(default=None, description="What the key came with, SHA-256 in hex.")
     default_model: ModelRef | None = Field(default=None, description="Used where the flow names no model.")
     parent: ParentRef | None = None
+    fork: Fork | None = Field(default=None, description="What another run had done of this one.")
     started_at: datetime
 
     @property
@@ -116,6 +118,7 @@ class RunInput(_Part):
             idempotency_key=self.idempotency_key,
             request_hash=self.request_hash,
             parent_execution_id=self.parent.execution_id if self.parent else None,
+            forked_from=self.fork.forked_from if self.fork else None,
         )
 
 
@@ -134,6 +137,7 @@ class RunHeader(_Part):
     idempotency_key: str | None = None
     request_hash: str | None = None
     parent_execution_id: UUID | None = None
+    forked_from: ForkedFrom | None = None
 
 
 class RunResult(_Part):

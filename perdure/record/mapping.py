@@ -61,6 +61,7 @@ def _started(recorded: Recorded, _reading: Reading) -> ExecutionStarted:
         input_data=header.input_data,
         session_id=header.session_id,
         nodes=planned_nodes(run.flow),
+        forked_from=header.forked_from,
     )
 
 
@@ -114,7 +115,7 @@ _MAPPING: Mapping["EventType.ValueType", Callable[[Recorded, Reading], Execution
     EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: steps.step_failed,
     EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: steps.step_timed_out,
     EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: steps.step_cancelled,
-    EventType.EVENT_TYPE_MARKER_RECORDED: messages.note_taken,
+    EventType.EVENT_TYPE_MARKER_RECORDED: messages.marker_set,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED: messages.update_admitted,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: messages.update_accepted,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED: messages.update_completed,

@@ -4,16 +4,23 @@ from pydantic import TypeAdapter
 from temporalio.api.update.v1 import Request
 
 from perdure.domain.approvals import DECIDE, ApprovalDecision
-from perdure.domain.events import ApprovalDecided
+from perdure.domain.events import ApprovalDecided, StepReused
 from perdure.domain.notes import AnyNote, Note
+from perdure.domain.reuse import Reused
 from perdure.record.reading import Reading, Recorded
 
 _note: TypeAdapter[Note] = TypeAdapter(AnyNote)
 
 
-def note_taken(recorded: Recorded, _reading: Reading) -> Note | None:
-    """A marker of a local activity: a note, or nothing that users care for."""
-    return _note.validate_python(recorded.values[0]) if recorded.local_activity == "note" else None
+def marker_set(recorded: Recorded, _reading: Reading) -> Note | StepReused | None:
+    """A marker of a local activity: a note, a reused step, or nothing that users care for."""
+    match recorded.local_activity:
+        case "note":
+            return _note.validate_python(recorded.values[0])
+        case "reuse":
+            return Reused.model_validate(recorded.values[0]).event
+        case _:
+            return None
 
 
 def update_admitted(recorded: Recorded, reading: Reading) -> None:

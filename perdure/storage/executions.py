@@ -108,6 +108,7 @@ async def insert_started(session: AsyncConnection | AsyncSession, header: RunHea
         **header.model_dump(exclude={"execution_id"}),
         "id": header.execution_id,
         "status": ExecutionStatus.RUNNING.value,
+        "forked_from": header.forked_from.model_dump(mode="json") if header.forked_from else None,
     }
     return (await session.execute(_INSERT, row)).one_or_none() is not None
 

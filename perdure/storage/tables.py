@@ -204,6 +204,8 @@ class ExecutionRow(Base):
     request_hash: Mapped[str | None]
     # The run that called this one as a tool.
     parent_execution_id: Mapped[UUID | None]
+    # The run that this one is a fork or a retry of: execution_id, version, step.
+    forked_from: Mapped[Json | None]
 
     __table_args__ = (
         UniqueConstraint("user_id", "idempotency_key"),

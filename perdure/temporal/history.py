@@ -89,8 +89,12 @@ _PAYLOADS: Mapping[str, Callable[[HistoryEvent], Sequence[Payload]]] = {
 """Where the events that the mapping reads keep what was said in them."""
 
 
+_TOLD = frozenset({"note", "reuse"})
+"""The local activities whose results are events of the run."""
+
+
 def _payloads(event: HistoryEvent) -> Sequence[Payload]:
-    if _local_activity(event) == "note":
+    if _local_activity(event) in _TOLD:
         return event.marker_recorded_event_attributes.details["result"].payloads
     read = _PAYLOADS.get(event.WhichOneof("attributes") or "")
     return read(event) if read else ()

@@ -15,9 +15,11 @@ from pydantic import JsonValue
 
 from perdure.domain.knowledge import Document, IngestionInput
 from perdure.executions import cancel_execution
+from perdure.forks import ForkAsked
 from perdure.temporal.client import TASK_QUEUE
 from perdure.temporal.ingesting import ingestion_id
 from tests.support.deciding import new_user, owner_of, say, until
+from tests.support.forking import fork
 from tests.support.knowledge import Library
 from tests.support.running import Lab, lab_runtime, lab_worker, new_lab
 from tests.support.scripted_embeddings import EmbeddingBehaviour
@@ -58,6 +60,23 @@ async def agentflow_cancelled(lab: Lab) -> str:
     """Cancelled in a model call."""
     await lab.model.script(Behaviour(hang_after_tokens=1))
     return await _cancelled(lab, await lab.start(await lab.agentflow(agents=[{"name": "One"}]), message="Go."))
+
+
+async def agentflow_forked(lab: Lab) -> str:
+    """One step reused with its tool's output, one edited, the last one run."""
+    await lab.model.script(Behaviour(tool_calls=(ScriptedCall(name="python", arguments={"code": "print(1)"}),)))
+    tool: JsonValue = {"type": "python"}
+    agents: list[JsonValue] = [{"id": "a", "name": "A", "tools": [tool]}, {"id": "b", "name": "B"}, {"name": "C"}]
+    parent = await lab.run(await lab.agentflow(agents=agents), message="Go.")
+    return str((await fork(lab, parent.id, ForkAsked(edits={"b": "mine"}))).id)
+
+
+async def chatflow_forked(lab: Lab) -> str:
+    """The second turn of a session once more, beside it."""
+    flow = await lab.chatflow()
+    await lab.run(flow, message="My name is Ada.", session_id="s")
+    parent = await lab.run(flow, message="What is my name?", session_id="s")
+    return str((await fork(lab, parent.id, ForkAsked(from_step="assistant"))).id)
 
 
 async def agentflow_without_agents(lab: Lab) -> str:
@@ -354,6 +373,8 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         agentflow_parallel_left_out,
         agentflow_hierarchical,
         agentflow_hierarchical_rule_based,
+        agentflow_forked,
+        chatflow_forked,
         chatflow_completed,
         chatflow_told,
         chatflow_failed,

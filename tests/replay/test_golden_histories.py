@@ -22,6 +22,8 @@ ENDINGS = {
     "agentflow_long_task": ExecutionStatus.COMPLETED,
     "agentflow_failed": ExecutionStatus.FAILED,
     "agentflow_cancelled": ExecutionStatus.CANCELLED,
+    "agentflow_forked": ExecutionStatus.COMPLETED,
+    "chatflow_forked": ExecutionStatus.COMPLETED,
     "agentflow_without_agents": ExecutionStatus.COMPLETED,
     "agentflow_approved": ExecutionStatus.COMPLETED,
     "agentflow_rejected_by_deadline": ExecutionStatus.FAILED,

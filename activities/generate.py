@@ -11,7 +11,7 @@ from activities.attempts import Attempts, ref_of
 from activities.failures import too_slow
 from activities.heartbeat import heartbeating
 from activities.recall import Remembering
-from perdure.domain.generation import Generation, GenerationRequest, PromptMessage, ToolCall, ToolSpec
+from perdure.domain.generation import Generation, GenerationRequest, PromptMessage, ToolSpec
 from perdure.domain.memories import MemoryUse
 from perdure.domain.runs import GenerateInput, GenerateResult, StepRef
 from perdure.domain.text import storable
@@ -20,6 +20,7 @@ from perdure.live import LiveWriter, StepStarted, Token
 from perdure.llm import ModelCallError, Models
 from perdure.orchestration.prompts import with_context
 from perdure.storage.transcripts import Words, keep_answer, keep_partial, kept_answer, read_words
+from perdure.storage.turn_steps import calls_of
 from perdure.tools import Toolbox, ToolCallError
 
 
@@ -94,8 +95,8 @@ class GenerateActivities:
         words = await self._attempts.within_reach(read_words, refs) if refs else {}
         context = [(part.label, _text(part.ref, words)) for part in step.context]
         prompt = with_context(_text(step.task, words), context, step.question, heading=step.context_heading)
-        remembered = await self._memory.recall(step, prompt) if step.conversation else None
         since = [_message(words[each]) if isinstance(each, StepRef) else _ours(each) for each in step.earlier]
+        remembered = await self._memory.recall(step, prompt, since) if step.conversation else None
         request = GenerationRequest(
             model=step.model,
             system_prompt="\n\n".join(part for part in (step.system_prompt, remembered and remembered.notes) if part),
@@ -150,9 +151,7 @@ def _message(words: Words) -> PromptMessage:
             tool_call_id=str(facts["tool_call_id"]),
             tool_name=str(facts["tool_name"]),
         )
-    calls = facts.get("tool_calls")
-    asked = [ToolCall.model_validate(call) for call in calls] if isinstance(calls, list) else []
-    return PromptMessage(role="assistant", content=words.content, tool_calls=tuple(asked))
+    return PromptMessage(role="assistant", content=words.content, tool_calls=calls_of(words))
 
 
 def _result(generation: Generation, ref: StepRef, attempt: int, started_at: datetime) -> GenerateResult:

@@ -20,6 +20,7 @@ def check_runnable(flow: Agentflow | Chatflow) -> None:
     if flow.rag_config.enabled and flow.rag_config.reranking_enabled:
         msg = "Reranking cannot be executed yet (it can be kept): set rag_config.reranking_enabled to false."
         raise ConflictError(msg)
-    if flow.tools:
-        msg = "This chatflow has tools, which cannot be executed yet: remove them to run it."
-        raise ConflictError(msg)
+    try:
+        parse_tools(flow.tools)
+    except BadToolError as error:
+        raise ConflictError(f"Chatflow '{flow.name}': {error}") from None

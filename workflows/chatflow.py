@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import JsonValue
 
     from perdure.domain.approvals import DECIDE, ApprovalDecision, ApprovalStanding
-    from perdure.domain.chats import told_messages
+    from perdure.domain.chats import ToolCallMade, told_messages
     from perdure.domain.events import planned_nodes
     from perdure.domain.flows import Chatflow, MemoryConfig
     from perdure.domain.ledger import Ledger
@@ -177,15 +177,13 @@ def _output(reply: ChatReply, session_id: str | None, found: CallToolResult | No
         ],
     }
     if reply.called:
-        output["tool_calls"] = [
-            {
-                "step_id": each.step_id,
-                "name": each.call.name,
-                "arguments": each.call.arguments,
-                "is_error": each.is_error,
-            }
+        made = (
+            ToolCallMade(
+                step_id=each.step_id, name=each.call.name, arguments=each.call.arguments, is_error=each.is_error
+            )
             for each in reply.called
-        ]
+        )
+        output["tool_calls"] = [each.model_dump(mode="json") for each in made]
     return output
 
 

@@ -40,6 +40,17 @@ class ChatUsage(BaseModel):
     total_tokens: int | None = None
 
 
+class ToolCallMade(BaseModel):
+    """A tool call of a turn; its output is that of the execution's step."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step_id: str
+    name: str
+    arguments: dict[str, JsonValue]
+    is_error: bool = Field(description="Whether the model was told of a failure or a refusal.")
+
+
 class ChatAnswer(BaseModel):
     """How a turn ended. `success` false: `response` is null and `error_message` says why."""
 
@@ -53,6 +64,9 @@ class ChatAnswer(BaseModel):
     usage: ChatUsage
     execution_id: UUID
     sources: list[dict[str, JsonValue]]
+    tool_calls: list[ToolCallMade] = Field(
+        default_factory=list[ToolCallMade], description="What was called before the answer, in order."
+    )
 
 
 class ToldMessage(BaseModel):

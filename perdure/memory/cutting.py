@@ -8,6 +8,9 @@ from perdure.domain.generation import PromptMessage
 from perdure.domain.memories import PastTurn
 from perdure.memory.tokens import tokens_of
 
+TOOL_CHARACTERS = 2_000
+"""What a text of a turn holds of a tool's output."""
+
 
 def turns_of(messages: Iterable[tuple[int, UUID, PromptMessage]]) -> list[PastTurn]:
     """Group (sequence, execution, message), oldest first, into turns; what comes before the first question is left."""
@@ -45,12 +48,13 @@ def without_tools(turn: PastTurn) -> PastTurn:
 
 
 def line_of(message: PromptMessage) -> str:
-    """A message as a line of a text: who said it, and what it asked for."""
-    who = f"tool {message.tool_name}" if message.role == "tool" else message.role
+    """A message as a line of a text: who said it, and what it asked for; of a tool's output the beginning."""
+    if message.role == "tool":
+        return f"tool {message.tool_name}: {message.content[:TOOL_CHARACTERS]}"
     calls = [
         f"[calls {call.name} with {json.dumps(call.arguments, ensure_ascii=False)}]" for call in message.tool_calls
     ]
-    return f"{who}: {' '.join(filter(None, (message.content, *calls)))}"
+    return f"{message.role}: {' '.join(filter(None, (message.content, *calls)))}"
 
 
 def messages_of(turns: Iterable[PastTurn]) -> tuple[PromptMessage, ...]:

@@ -11,15 +11,16 @@ from activities.attempts import Attempts, ref_of
 from activities.failures import too_slow
 from activities.heartbeat import heartbeating
 from activities.recall import Remembering
-from perdure.domain.generation import Generation, GenerationRequest, PromptMessage, ToolCall, ToolSpec
+from perdure.domain.generation import Generation, GenerationRequest, PromptMessage, ToolSpec
 from perdure.domain.memories import MemoryUse
 from perdure.domain.runs import GenerateInput, GenerateResult, StepRef
 from perdure.domain.text import storable
-from perdure.domain.tools import BadToolError
-from perdure.live import LiveWriter, StepStarted, Token
+from perdure.domain.tools import BadToolError, tool_step_id
+from perdure.live import LiveWriter, StepStarted, Token, ToolCalled
 from perdure.llm import ModelCallError, Models
 from perdure.orchestration.prompts import with_context
 from perdure.storage.transcripts import Words, keep_answer, keep_partial, kept_answer, read_words
+from perdure.storage.turn_steps import calls_of
 from perdure.tools import Toolbox, ToolCallError
 
 
@@ -46,6 +47,7 @@ class GenerateActivities:
             if info.attempt > 1:
                 found = await self._attempts.within_reach(kept_answer, ref)
                 if found is not None:
+                    self._tell_of_tools(step, found)
                     return found
             started_at = datetime.now(UTC)
             self._live.publish(step.execution_id, StepStarted(node_id=step.step_id, attempt=info.attempt))
@@ -53,9 +55,19 @@ class GenerateActivities:
             request, memory = await self._request(step, specs)
             generation = await self._call(step, request, ref, info.attempt)
             result = _result(generation, ref, info.attempt, started_at).model_copy(update={"memory": memory})
+            self._tell_of_tools(step, result)
             # The run's end is announced after this activity: its words must be on the channel by then.
             await asyncio.gather(self._attempts.within_reach(keep_answer, result), self._live.drain())
         return result
+
+    def _tell_of_tools(self, step: GenerateInput, result: GenerateResult) -> None:
+        """Tell those who watch a chat of the calls that its model asks for."""
+        if step.node_type != "assistant":
+            return
+        for number, call in enumerate(result.tool_calls, 1):
+            place = tool_step_id(step.step_id, number, call.name)
+            called = ToolCalled(node_id=place, name=call.name, arguments=call.arguments)
+            self._live.publish(step.execution_id, called)
 
     async def _call(self, step: GenerateInput, request: GenerationRequest, ref: StepRef, attempt: int) -> Generation:
         stream = _Stream(self._live, ref, attempt)
@@ -94,8 +106,8 @@ class GenerateActivities:
         words = await self._attempts.within_reach(read_words, refs) if refs else {}
         context = [(part.label, _text(part.ref, words)) for part in step.context]
         prompt = with_context(_text(step.task, words), context, step.question, heading=step.context_heading)
-        remembered = await self._memory.recall(step, prompt) if step.conversation else None
         since = [_message(words[each]) if isinstance(each, StepRef) else _ours(each) for each in step.earlier]
+        remembered = await self._memory.recall(step, prompt, since) if step.conversation else None
         request = GenerationRequest(
             model=step.model,
             system_prompt="\n\n".join(part for part in (step.system_prompt, remembered and remembered.notes) if part),
@@ -150,9 +162,7 @@ def _message(words: Words) -> PromptMessage:
             tool_call_id=str(facts["tool_call_id"]),
             tool_name=str(facts["tool_name"]),
         )
-    calls = facts.get("tool_calls")
-    asked = [ToolCall.model_validate(call) for call in calls] if isinstance(calls, list) else []
-    return PromptMessage(role="assistant", content=words.content, tool_calls=tuple(asked))
+    return PromptMessage(role="assistant", content=words.content, tool_calls=calls_of(words))
 
 
 def _result(generation: Generation, ref: StepRef, attempt: int, started_at: datetime) -> GenerateResult:

@@ -1,11 +1,13 @@
 """Reading what a turn may remember, and choosing of it what there is room for."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 from activities.attempts import Attempts
 from activities.embedding import embed, likest
 from perdure.domain.flows import MemoryConfig, MemoryType
+from perdure.domain.generation import PromptMessage
 from perdure.domain.memories import Past, PastTurn, RecalledTurn, Recollection
 from perdure.domain.runs import ConversationRef, GenerateInput
 from perdure.llm.windows import context_window
@@ -26,14 +28,17 @@ class Remembering:
     def __init__(self, attempts: Attempts) -> None:
         self._attempts = attempts
 
-    async def recall(self, step: GenerateInput, prompt: str) -> Recollection | None:
-        """What the step's model is reminded of. None where it is a first turn's or asks for no memory."""
+    async def recall(self, step: GenerateInput, prompt: str, since: Sequence[PromptMessage]) -> Recollection | None:
+        """What the step's model is reminded of, beside its prompt and what was said since.
+
+        None where it is a first turn's or asks for no memory.
+        """
         conversation = step.conversation
         if conversation is None or not step.max_messages:
             return None
         config = step.memory or MemoryConfig(type=MemoryType.BUFFER, max_messages=step.max_messages)
         past = await self._past(conversation, config, prompt) if conversation.upto else Past()
-        return MEMORIES[config.type](past, config, _budget(step, prompt) if step.memory else UNBOUNDED)
+        return MEMORIES[config.type](past, config, _budget(step, prompt, since) if step.memory else UNBOUNDED)
 
     async def _past(self, conversation: ConversationRef, config: MemoryConfig, prompt: str) -> Past:
         is_summarizing = config.type in SUMMARIZING
@@ -58,7 +63,7 @@ class Remembering:
         return tuple(sorted(found, key=lambda each: -each.score))
 
 
-def _budget(step: GenerateInput, prompt: str) -> int:
+def _budget(step: GenerateInput, prompt: str, since: Sequence[PromptMessage]) -> int:
     tools = "".join(tool.model_dump_json() for tool in (*step.tools, *step.own_tools))
-    around = f"{step.system_prompt}{prompt}{tools}"
+    around = f"{step.system_prompt}{prompt}{tools}{''.join(each.model_dump_json() for each in since)}"
     return memory_budget(context_window(step.model), around=around, max_tokens=step.max_tokens)

@@ -10,7 +10,7 @@ from activities.heartbeat import heartbeating
 from perdure.domain.runs import CallToolInput, CallToolResult
 from perdure.domain.text import storable
 from perdure.domain.tools import BadToolError, ToolContext
-from perdure.live import LiveWriter, StepStarted
+from perdure.live import LiveWriter, SourcesFound, StepStarted, ToolReturned
 from perdure.storage.transcripts import KeptOutput, keep_output, kept_output
 from perdure.tools import Toolbox, ToolCallError
 
@@ -42,6 +42,7 @@ class ToolActivities:
             if info.attempt > 1:
                 found = await self._attempts.within_reach(kept_output, ref)
                 if found is not None:
+                    await self._tell(step, found)
                     return found
             started_at = datetime.now(UTC)
             self._live.publish(step.execution_id, StepStarted(node_id=step.step_id, attempt=info.attempt))
@@ -65,5 +66,17 @@ class ToolActivities:
                 )
                 kept = KeptOutput(result=result, call_id=step.call.id, tool_name=step.call.name, whole=whole)
                 await self._attempts.within_reach(keep_output, kept)
+                await self._tell(step, result)
                 return result
             raise await self._attempts.failed(ref, failure, name="ToolCallFailed", max_retries=step.max_retries)
+
+    async def _tell(self, step: CallToolInput, result: CallToolResult) -> None:
+        """Tell those who watch: a chat shows what it draws on before it answers."""
+        if step.step_id != step.node_id:  # a call that a model asked for
+            returned = ToolReturned(node_id=step.step_id, name=step.call.name, is_error=result.is_error)
+            self._live.publish(step.execution_id, returned)
+        sources = result.data.get("sources") if isinstance(result.data, dict) else None
+        if isinstance(sources, list):
+            self._live.publish(step.execution_id, SourcesFound(node_id=step.step_id, sources=sources))
+            # Another worker may write the answer: what it draws on must be readable by then.
+            await self._live.drain()

@@ -2,7 +2,7 @@
 
 from perdure.domain.errors import ConflictError
 from perdure.domain.flows import Agentflow, Chatflow
-from perdure.domain.tools import BadToolError, parse_tools
+from perdure.domain.tools import MOST_PASSAGES, BadToolError, parse_tools
 
 
 def check_runnable(flow: Agentflow | Chatflow) -> None:
@@ -20,6 +20,9 @@ def check_runnable(flow: Agentflow | Chatflow) -> None:
     if flow.rag_config.enabled and flow.rag_config.reranking_enabled:
         msg = "Reranking cannot be executed yet (it can be kept): set rag_config.reranking_enabled to false."
         raise ConflictError(msg)
-    if flow.tools:
-        msg = "This chatflow has tools, which cannot be executed yet: remove them to run it."
-        raise ConflictError(msg)
+    if flow.rag_config.enabled and flow.rag_config.top_k > MOST_PASSAGES:
+        raise ConflictError(f"A chat is shown {MOST_PASSAGES} passages at most: lower rag_config.top_k.")
+    try:
+        parse_tools(flow.tools)
+    except BadToolError as error:
+        raise ConflictError(f"Chatflow '{flow.name}': {error}") from None

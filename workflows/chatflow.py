@@ -8,15 +8,18 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from perdure.domain.chats import ToldMessage, told_messages
+    from pydantic import JsonValue
+
+    from perdure.domain.approvals import DECIDE, ApprovalDecision, ApprovalStanding
+    from perdure.domain.chats import ToldMessage, ToolCallMade, told_messages
     from perdure.domain.events import planned_nodes
     from perdure.domain.flows import Chatflow, MemoryConfig
     from perdure.domain.ledger import Ledger
+    from perdure.domain.notes import Note
     from perdure.domain.runs import (
         CallToolResult,
         ConversationRef,
         FoldInput,
-        GenerateResult,
         RunInput,
         RunResult,
         Turn,
@@ -25,11 +28,15 @@ with workflow.unsafe.imports_passed_through():
     )
     from perdure.memory import RECALLING
     from perdure.orchestration.steps import StepFailedError
+    from workflows.approvals import Approvals
+    from workflows.calling import ToolCalls
     from workflows.runs import Output, to_the_end
     from workflows.step_runner import StepRunner
+    from workflows.steps import put_down
     from workflows.turns import (
         FIRST_LOOK,
         LONGEST_LOOK,
+        ChatReply,
         Known,
         answer_chat,
         begin_turn,
@@ -44,14 +51,22 @@ with workflow.unsafe.imports_passed_through():
 class ChatflowWorkflow:
     """Answers one message with what the memory holds, and keeps both."""
 
-    def __init__(self) -> None:
+    @workflow.init
+    def __init__(self, run: RunInput) -> None:
+        self._run = run
         self._called = False
         self._memory: MemoryConfig | None = None
+        self._approvals = Approvals(run, self._note)
 
     @workflow.signal
     def proceed(self) -> None:
         """Look whether the turn may begin: the one ahead has ended."""
         self._called = True
+
+    @workflow.update(name=DECIDE)
+    async def decide(self, decision: ApprovalDecision) -> ApprovalStanding:
+        """Take a person's decision on a tool call; one that does not count fails, and stays in history."""
+        return await self._approvals.decide(decision)
 
     @workflow.run
     async def run(self, run: RunInput) -> RunResult:
@@ -66,18 +81,21 @@ class ChatflowWorkflow:
             raise ApplicationError(msg, type="WrongInput", non_retryable=True)
         ledger = Ledger(planned_nodes(flow))
         runner = StepRunner(run, ledger)
+        # What a tool may see is the flow's owner's: whoever runs a public flow is answered from it.
+        calls = ToolCalls(run, runner, self._approvals, owner_id=flow.user_id)
 
         async def plot() -> tuple[Output, Turn | None]:
             place = await self._take_turn(run, flow, conversation) if conversation else None
             found = await self._retrieve(run, flow, runner, message)
             if conversation is None or place is None:
-                result = await answer_chat(run, flow, runner, message, _known_to_all(run, flow, told, found))
-                return _output(result, None, found), None
+                known = _known_to_all(run, flow, told, found)
+                reply = await answer_chat(run, flow, runner, message, known, calls)
+                return _output(reply, None, found), None
             memory = place.memory or flow.memory_config
             # Histories of builds that knew no order know no vectors either.
             self._memory = memory if conversation.ordered else None
             known = Known(conversation=conversation.model_copy(update={"upto": place.upto}), memory=memory, found=found)
-            result = await answer_chat(run, flow, runner, message, known)
+            reply = await answer_chat(run, flow, runner, message, known, calls)
             fold = FoldInput(
                 execution_id=run.execution_id,
                 user_id=run.user_id,
@@ -85,10 +103,13 @@ class ChatflowWorkflow:
                 model=model_of(run, flow),
                 memory=memory,
             )
-            turn = Turn(message=message, answer=result.text, fold=fold)
-            return _output(result, conversation.session_id, found), turn
+            turn = Turn(message=message, answer=reply.text, fold=fold)
+            return _output(reply, conversation.session_id, found), turn
 
-        result = await to_the_end(run, ledger, plot)
+        try:
+            result = await to_the_end(run, ledger, plot)
+        finally:
+            await self._approvals.end()
         if conversation is not None and self._memory is not None and self._memory.type in RECALLING:
             await embed_turns(conversation)
         return result
@@ -145,6 +166,10 @@ class ChatflowWorkflow:
         except TimeoutError:
             workflow.logger.info("looks by itself whether the turn ahead has ended")
 
+    async def _note(self, note: Note) -> None:
+        workflow.set_current_details(note.summary)
+        await put_down(self._run, note)
+
 
 def _known_to_all(run: RunInput, flow: Chatflow, told: Sequence[ToldMessage], found: CallToolResult | None) -> Known:
     """What a turn without a place in a session knows: what its caller told it, or what the turn that it forks knew."""
@@ -155,11 +180,27 @@ def _known_to_all(run: RunInput, flow: Chatflow, told: Sequence[ToldMessage], fo
     return Known(conversation=conversation, memory=turn.memory or flow.memory_config, found=found)
 
 
-def _output(result: GenerateResult, session_id: str | None, found: CallToolResult | None) -> Output:
-    facts = found.data if found and isinstance(found.data, dict) else {}
-    return {
-        "response": result.text,
+def _output(reply: ChatReply, session_id: str | None, found: CallToolResult | None) -> Output:
+    output: Output = {
+        "response": reply.text,
         "session_id": session_id,
-        "usage": result.usage.model_dump(mode="json") if result.usage else None,
-        "sources": facts.get("sources", []),
+        "usage": reply.usage.model_dump(mode="json") if reply.usage else None,
+        "sources": [
+            *_sources(found.data if found else None),
+            *(s for each in reply.called for s in _sources(each.data)),
+        ],
     }
+    if reply.called:
+        made = (
+            ToolCallMade(
+                step_id=each.step_id, name=each.call.name, arguments=each.call.arguments, is_error=each.is_error
+            )
+            for each in reply.called
+        )
+        output["tool_calls"] = [each.model_dump(mode="json") for each in made]
+    return output
+
+
+def _sources(data: JsonValue) -> list[JsonValue]:
+    sources = data.get("sources") if isinstance(data, dict) else None
+    return sources if isinstance(sources, list) else []

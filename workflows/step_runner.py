@@ -9,12 +9,12 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from perdure.domain.events import FLOW, TOOL, StepScheduled
-    from perdure.domain.forks import PrefixStep, refusal_of
+    from perdure.domain.forks import PrefixStep
     from perdure.domain.generation import ModelRef, ToolCall
     from perdure.domain.ledger import Ledger
     from perdure.domain.reuse import Reused, ReuseInput
     from perdure.domain.runs import CallToolInput, CallToolResult, GenerateInput, GenerateResult, RunInput, StepRef
-    from perdure.domain.tools import RunFlowTool, Tool
+    from perdure.domain.tools import RunFlowTool, Tool, refusal_id
     from perdure.orchestration.steps import StepFailedError
     from workflows.steps import call_tool, generate, reuse
 
@@ -24,7 +24,7 @@ class StepRunner:
 
     def __init__(self, run: RunInput, ledger: Ledger) -> None:
         self._run = run
-        self._ledger = ledger
+        self.ledger = ledger
         self._prefix = {step.step_id: step for step in run.fork.prefix} if run.fork else {}
         self._taken: set[str] = set()
         """Model calls that were taken over as they were: only their tool calls can be, too."""
@@ -36,7 +36,7 @@ class StepRunner:
         asked = StepScheduled.of(step)
         known = self._model_call(asked)
         if known is None:
-            return await generate(step, self._ledger)
+            return await generate(step, self.ledger)
         result = (await self._reuse(asked, known, model=step.model)).generated
         if result is None:
             raise StepFailedError(known.error or "")
@@ -48,7 +48,7 @@ class StepRunner:
         """One tool call. Raises StepFailedError when it gives up, or had given up."""
         known = self.tool_call(step.step_id)
         if known is None:
-            return await call_tool(step, self._ledger)
+            return await call_tool(step, self.ledger)
         result = (await self._reuse(StepScheduled.of_tool(step), known, call=step.call)).called
         if result is None:
             raise StepFailedError(known.error or "")
@@ -56,7 +56,7 @@ class StepRunner:
 
     async def known_words(self, tool: Tool, call: ToolCall, *, step_id: str, node_id: str) -> StepRef | None:
         """The words that answered this call there: a flow's, or that people did not allow it. None: there are none."""
-        for each in (refusal_of(step_id), step_id):
+        for each in (refusal_id(step_id), step_id):
             known = self.tool_call(each)
             if known is not None and known.kind == "words":
                 asked = StepScheduled(
@@ -108,7 +108,7 @@ class StepRunner:
             if is_cancelled_exception(error) or not isinstance(error.cause, ApplicationError):
                 raise
             raise StepFailedError(f"{asked.node_label}: {error.cause.message}") from error
-        self._ledger.apply(reused.event, workflow.now())
+        self.ledger.apply(reused.event, workflow.now())
         return reused
 
     def _ref(self, step_id: str) -> StepRef:

@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from perdure.domain.generation import ToolCall
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import ParentRef, RunInput, RunResult, StepRef, SubflowInput
-    from perdure.domain.tools import RunFlowTool
+    from perdure.domain.tools import RunFlowTool, refusal_id
     from perdure.temporal.naming import WORKFLOW_TYPES, run_attributes
     from workflows.steps import cancellable, keep_words, prepare_subflow
 
@@ -32,7 +32,7 @@ async def run_flow(
         )
     )
     if plan.run is None:
-        return await keep_words(run.execution_id, f"{step_id}:refused", call, plan.refusal)
+        return await keep_words(run.execution_id, refusal_id(step_id), call, plan.refusal)
     text = await _run_child(plan.run, ledger, step_id, node_id)
     return await keep_words(run.execution_id, step_id, call, text)
 

@@ -8,8 +8,6 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import JsonValue, ValidationError
 
     from perdure.domain.flows import Agentflow
-    from perdure.domain.forks import refusal_of
-    from perdure.domain.generation import ToolCall
     from perdure.domain.ledger import Ledger
     from perdure.domain.notes import (
         AgentLeftOut,
@@ -19,20 +17,19 @@ with workflow.unsafe.imports_passed_through():
         Note,
         VotesCounted,
     )
-    from perdure.domain.runs import CallToolInput, ContextPart, GenerateResult, RunInput, StepRef
+    from perdure.domain.runs import ContextPart, GenerateResult, RunInput, StepRef
     from perdure.domain.teams import Agent
-    from perdure.domain.tools import ApprovalPolicy, RunFlowTool, Tool, parse_tools, tool_of
+    from perdure.domain.tools import ApprovalPolicy, parse_tools
     from perdure.domain.validation import one_line
     from perdure.orchestration.answers import bare_json, checked
-    from perdure.orchestration.handoffs import HAND_OVER, hand_over_tools, handoff_of
+    from perdure.orchestration.handoffs import hand_over_tools, handoff_of
     from perdure.orchestration.models import NoModelError, models_of_agent
     from perdure.orchestration.prompts import task_of
-    from perdure.orchestration.roster import stranger
-    from perdure.orchestration.steps import Answer, Form, Handoff, StepFailedError, UndecidedError, at_once
+    from perdure.orchestration.steps import Answer, Form, Handoff, StepFailedError, UndecidedError
     from workflows.approvals import Approvals
+    from workflows.calling import Caller, ToolCalls
     from workflows.step_runner import StepRunner
-    from workflows.steps import keep_task, keep_words, put_down
-    from workflows.subflows import run_flow
+    from workflows.steps import keep_task, put_down
     from workflows.talk import Brief, Talk
 
 
@@ -42,7 +39,6 @@ class TeamSteps:
     def __init__(self, run: RunInput, flow: Agentflow, ledger: Ledger) -> None:
         self._run = run
         self._flow = flow
-        self._ledger = ledger
         self._runner = StepRunner(run, ledger)
         self._task: str | StepRef | None = None
         self._taken = {agent.id for agent in flow.agents}
@@ -50,6 +46,8 @@ class TeamSteps:
         self._texts = 0
         self.notes: list[Note] = []
         self.approvals = Approvals(run, self.note)
+        # What a tool may see is its flow's owner's: whoever runs a public flow is answered from it.
+        self._tools = ToolCalls(run, self._runner, self.approvals, owner_id=flow.user_id)
 
     @property
     def task(self) -> str:
@@ -88,12 +86,9 @@ class TeamSteps:
                     return _answer(agent, result, data=data)
                 talk.object_to(complaint, agent.name)
                 continue
-            calls = enumerate(result.tool_calls, 1)
-            for said in await at_once(
-                self._call(agent, brief.tools, call, f"{result.ref.step_id}/{number}", may_hand_over_to)
-                for number, call in calls
-            ):
-                talk.add(said)
+            caller = Caller(agent.id, agent.name, brief.tools, agent.max_retries, may_hand_over_to)
+            for called in await self._tools.carry_out(caller, result):
+                talk.add(called.ref)
         msg = f"{agent.name} has not come to an answer in {agent.max_steps} model calls: raise its max_steps."
         raise StepFailedError(msg)
 
@@ -206,58 +201,6 @@ class TeamSteps:
             raise StepFailedError(f"{agent.name}: {outcome.told}")
         edited = outcome.arguments.get("task")
         return edited if isinstance(edited, str) and edited != asked else task
-
-    async def _call(
-        self, agent: Agent, tools: Sequence[Tool], call: ToolCall, place: str, others: Sequence[Agent]
-    ) -> StepRef:
-        """Carry out one tool call; where it is kept."""
-        step_id = f"{place}-{call.name}"[:255]
-        if call.name == HAND_OVER and others:
-            return await self._say(step_id, call, stranger(str(call.arguments.get("agent")), others) or "")
-        tool = tool_of(call.name, tools)
-        if tool is None:
-            known = ", ".join(each.name for each in tools) or "none"
-            return await self._say(step_id, call, f"There is no tool '{call.name}' here. Your tools: {known}.")
-        return await self._allowed(agent, tool, call, step_id)
-
-    async def _allowed(self, agent: Agent, tool: Tool, call: ToolCall, step_id: str) -> StepRef:
-        """Carry out a call of a known tool, if people allow it where they are to be asked."""
-        said = await self._runner.known_words(tool, call, step_id=step_id, node_id=agent.id)
-        if said is not None:
-            return said
-        if tool.approval is not None and self._runner.tool_call(step_id) is None:
-            outcome = await self.approvals.ask(
-                step_id,
-                tool.approval,
-                kind="tool",
-                node_id=agent.id,
-                title=f"{agent.name} calls {call.name}",
-                arguments=call.arguments,
-            )
-            if not outcome.approved:
-                return await self._say(step_id, call, f"This call was not allowed. {outcome.told}")
-            call = call.model_copy(update={"arguments": outcome.arguments})
-        if isinstance(tool, RunFlowTool):
-            return await run_flow(self._run, self._ledger, tool, call, step_id=step_id, node_id=agent.id)
-        step = CallToolInput(
-            step_id=step_id,
-            node_id=agent.id,
-            node_label=agent.name,
-            execution_id=self._run.execution_id,
-            # What a tool may see is its flow's owner's: whoever runs a public flow is answered from it.
-            user_id=self._flow.user_id,
-            tool=tool,
-            call=call,
-            max_retries=agent.max_retries,
-        )
-        try:
-            return (await self._runner.call_tool(step)).ref
-        except StepFailedError as error:
-            return await self._say(step_id, call, f"This call failed: {error}")
-
-    async def _say(self, step_id: str, call: ToolCall, text: str) -> StepRef:
-        """Answer a tool call ourselves: with an error that the model may react to."""
-        return await keep_words(self._run.execution_id, refusal_of(step_id), call, text)
 
 
 def _answer(agent: Agent, result: GenerateResult, *, data: JsonValue = None, handoff: Handoff | None = None) -> Answer:

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.memory import MemoryActivities
     from perdure.domain.chats import ToldMessage
     from perdure.domain.flows import Chatflow, MemoryConfig
-    from perdure.domain.generation import ModelRef, PromptMessage, ToolCall
+    from perdure.domain.generation import ModelRef, PromptMessage, ToolCall, Usage
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import (
         ASSISTANT,
@@ -27,13 +27,16 @@ with workflow.unsafe.imports_passed_through():
         GenerateResult,
         KeepSummaryInput,
         RunInput,
+        StepRef,
         TurnInput,
         TurnPlace,
+        assistant_step,
     )
-    from perdure.domain.tools import MOST_PASSAGES, KnowledgeSearchTool
+    from perdure.domain.tools import MOST_PASSAGES, KnowledgeSearchTool, parse_tools
     from perdure.memory.summary import INSTRUCTION
     from perdure.orchestration.models import NoModelError, model_of_chat
     from perdure.orchestration.steps import StepFailedError
+    from workflows.calling import Called, Caller, ToolCalls
     from workflows.step_runner import StepRunner
     from workflows.steps import RECORD_LIMIT, RECORD_TIMEOUT, generate
 
@@ -77,34 +80,75 @@ class Known:
     """What the knowledge bases said, with numbered passages."""
 
 
-async def answer_chat(run: RunInput, flow: Chatflow, runner: StepRunner, message: str, known: Known) -> GenerateResult:
-    """One model call of a chat turn. Raises StepFailedError when it gives up."""
+@dataclass(frozen=True)
+class ChatReply:
+    """What a chat answered, and how it came to it."""
+
+    text: str
+    usage: Usage | None
+    """Of all its model calls; None where a provider did not count."""
+    called: Sequence[Called] = ()
+
+
+async def answer_chat(
+    run: RunInput, flow: Chatflow, runner: StepRunner, message: str, known: Known, calls: ToolCalls
+) -> ChatReply:
+    """The model calls of a chat turn, and the tool calls that they ask for, until there is an answer.
+
+    Raises StepFailedError when a model call gives up, or there are more than `max_steps`.
+    """
+    tools = tuple(parse_tools(flow.tools))
+    caller = Caller(ASSISTANT, flow.name, tools, CHAT_RETRIES)
+    first = _question(run, flow, message, known).model_copy(update={"tools": tools})
+    earlier: list[StepRef] = []
+    usages: list[Usage | None] = []
+    called: list[Called] = []
+    for number in range(1, flow.chat_config.max_steps + 1):
+        step = first.model_copy(update={"step_id": assistant_step(number), "earlier": tuple(earlier)})
+        result = await runner.generate(step)
+        usages.append(result.usage)
+        if not result.tool_calls or not tools:
+            return ChatReply(result.text, _together(usages), called)
+        done = await calls.carry_out(caller, result)
+        earlier += [result.ref, *(each.ref for each in done)]
+        called += done
+    msg = f"{flow.name} has not come to an answer in {flow.chat_config.max_steps} model calls: raise its max_steps."
+    raise StepFailedError(msg)
+
+
+def _together(usages: Sequence[Usage | None]) -> Usage | None:
+    counted = [usage for usage in usages if usage is not None]
+    if len(counted) < len(usages):
+        return None
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in counted),
+        output_tokens=sum(usage.output_tokens for usage in counted),
+    )
+
+
+def _question(run: RunInput, flow: Chatflow, message: str, known: Known) -> GenerateInput:
     config = flow.chat_config
     instructions = [config.system_prompt or "", *(each.content for each in known.told if each.role == "system")]
-    return await runner.generate(
-        GenerateInput(
-            step_id=ASSISTANT,
-            node_id=ASSISTANT,
-            node_type="assistant",
-            node_label=flow.name,
-            execution_id=run.execution_id,
-            model=model_of(run, flow),
-            system_prompt="\n\n".join(filter(None, instructions)),
-            task=message,
-            context=(ContextPart(label="Passages", ref=known.found.ref),) if known.found else (),
-            context_heading=PASSAGES,
-            question=CITE if known.found else "",
-            told=tuple(
-                PromptMessage(role=each.role, content=each.content) for each in known.told if each.role != "system"
-            ),
-            conversation=known.conversation,
-            max_messages=known.memory.max_messages if known.memory else None,
-            memory=known.memory,
-            temperature=config.temperature,
-            max_tokens=config.max_tokens,
-            timeout_seconds=CHAT_TIMEOUT_SECONDS,
-            max_retries=CHAT_RETRIES,
-        )
+    return GenerateInput(
+        step_id=ASSISTANT,
+        node_id=ASSISTANT,
+        node_type="assistant",
+        node_label=flow.name,
+        execution_id=run.execution_id,
+        model=model_of(run, flow),
+        system_prompt="\n\n".join(filter(None, instructions)),
+        task=message,
+        context=(ContextPart(label="Passages", ref=known.found.ref),) if known.found else (),
+        context_heading=PASSAGES,
+        question=CITE if known.found else "",
+        told=tuple(PromptMessage(role=each.role, content=each.content) for each in known.told if each.role != "system"),
+        conversation=known.conversation,
+        max_messages=known.memory.max_messages if known.memory else None,
+        memory=known.memory,
+        temperature=config.temperature,
+        max_tokens=config.max_tokens,
+        timeout_seconds=CHAT_TIMEOUT_SECONDS,
+        max_retries=CHAT_RETRIES,
     )
 
 

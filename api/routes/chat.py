@@ -10,7 +10,7 @@ from api.deps import Caller, RuntimeDep
 from api.problems import problems
 from api.waiting import start_and_wait
 from perdure.bootstrap import Runtime
-from perdure.domain.chats import ChatAnswer, ChatRequest, ChatUsage
+from perdure.domain.chats import ChatAnswer, ChatRequest, ChatUsage, ToolCallMade
 from perdure.domain.executions import Execution
 from perdure.domain.flows import FlowType
 from perdure.executions import StartRequest
@@ -47,7 +47,7 @@ async def answer_of(runtime: Runtime, execution: Execution) -> ChatAnswer:
     output = execution.output_data or {}
     usage = output.get("usage")
     used = ChatUsage.model_validate(usage) if isinstance(usage, dict) else ChatUsage()
-    response, sources = output.get("response"), output.get("sources")
+    response, sources, called = output.get("response"), output.get("sources"), output.get("tool_calls")
     return ChatAnswer(
         success=execution.output_data is not None,
         response=response if isinstance(response, str) else None,
@@ -57,6 +57,7 @@ async def answer_of(runtime: Runtime, execution: Execution) -> ChatAnswer:
         usage=_with_total(used),
         execution_id=execution.id,
         sources=[source for source in sources if isinstance(source, dict)] if isinstance(sources, list) else [],
+        tool_calls=[ToolCallMade.model_validate(call) for call in called] if isinstance(called, list) else [],
     )
 
 

@@ -49,7 +49,7 @@ id: 0f8fad5b-d9cb-469f-a165-70867728950e:end
     status_code=200,
     responses={
         200: {
-            "description": "`start`, `sources`, `token` and `reset`, then `end` or `error`.",
+            "description": "`start`, `sources`, `tool`, `token` and `reset`, then `end` or `error`.",
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
         },
         204: {"description": "`Last-Event-ID` is that of the last event: there is no more to come."},

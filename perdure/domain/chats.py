@@ -1,6 +1,7 @@
 """A chat as its window sends and shows it: turns, and the sessions that they make."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from perdure.domain.flows import MemoryConfig
+from perdure.domain.generation import PromptMessage, ToolCall
 
 SESSION_CREATED = "SessionCreated"
 SESSION_CLEARED = "SessionCleared"
@@ -38,6 +40,17 @@ class ChatUsage(BaseModel):
     total_tokens: int | None = None
 
 
+class ToolCallMade(BaseModel):
+    """A tool call of a turn; its output is that of the execution's step."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step_id: str
+    name: str
+    arguments: dict[str, JsonValue]
+    is_error: bool = Field(description="Whether the model was told of a failure or a refusal.")
+
+
 class ChatAnswer(BaseModel):
     """How a turn ended. `success` false: `response` is null and `error_message` says why."""
 
@@ -51,6 +64,9 @@ class ChatAnswer(BaseModel):
     usage: ChatUsage
     execution_id: UUID
     sources: list[dict[str, JsonValue]]
+    tool_calls: list[ToolCallMade] = Field(
+        default_factory=list[ToolCallMade], description="What was called before the answer, in order."
+    )
 
 
 class ToldMessage(BaseModel):
@@ -114,6 +130,29 @@ class SessionList(BaseModel):
     total: int
 
 
+class ToolUse(BaseModel):
+    """A tool call that an answer was made from, and what came of it as the model was shown it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    arguments: dict[str, JsonValue]
+    output: str
+
+
+def tool_uses(steps: Iterable[PromptMessage]) -> list[ToolUse]:
+    """Pair the calls of a turn's steps with their results, in order."""
+    uses: list[ToolUse] = []
+    calls: list[ToolCall] = []
+    for step in steps:
+        if step.role == "assistant":
+            calls = list(step.tool_calls)
+        elif calls:
+            call = calls.pop(0)
+            uses.append(ToolUse(name=call.name, arguments=call.arguments, output=step.content))
+    return uses
+
+
 class ChatMessage(BaseModel):
     """One message of a session."""
 
@@ -125,6 +164,9 @@ class ChatMessage(BaseModel):
     execution_id: UUID = Field(description="The turn that it belongs to.")
     created_at: datetime
     interrupted: bool = Field(description="Whether the next message cut this answer off.")
+    tool_calls: list[ToolUse] = Field(
+        default_factory=list[ToolUse], description="What was called before this answer, in order."
+    )
 
 
 class ChatHistory(BaseModel):
@@ -151,10 +193,19 @@ def to_markdown(export: SessionExport) -> str:
     session = export.session
     head = f"# {session.chatflow_name}\n\nSession `{session.id}`, {session.message_count} messages\n"
     return head + "".join(
-        f"\n## {message.role.capitalize()}, {message.created_at:%Y-%m-%d %H:%M:%S} UTC\n\n{message.content}\n"
+        f"\n## {message.role.capitalize()}, {message.created_at:%Y-%m-%d %H:%M:%S} UTC\n\n"
+        + "".join(map(_use_in_markdown, message.tool_calls))
+        + f"{message.content}\n"
         + ("\n*Interrupted*\n" if message.interrupted else "")
         for message in export.messages
     )
+
+
+def _use_in_markdown(use: ToolUse) -> str:
+    arguments = json.dumps(use.arguments, ensure_ascii=False)
+    # Indented, a block of code whatever stands in it: fences could be closed by the output itself.
+    lines = "\n".join(f"    {line}" for line in (arguments, *use.output.splitlines()))
+    return f"*Called {use.name}*\n\n{lines}\n\n"
 
 
 class MemoryStrategy(BaseModel):

@@ -156,6 +156,7 @@ class ChatConfig(_Part):
     streaming: bool = True
     welcome_message: str | None = Field(default=None, max_length=100_000)
     suggested_questions: list[str] = Field(default_factory=list[str], max_length=100)
+    max_steps: int = Field(default=10, ge=1, le=100, description="Model calls that one answer with tools may take.")
     concurrent_turns: ConcurrentTurns = Field(
         default=ConcurrentTurns.QUEUE,
         description=(

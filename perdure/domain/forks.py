@@ -29,11 +29,6 @@ class PrefixStep(BaseModel):
     approved_task: str | None = Field(default=None, description="The task as people had edited it before it began.")
 
 
-def refusal_of(step_id: str) -> str:
-    """Under which id it is kept that a tool call was refused."""
-    return f"{step_id}:refused"
-
-
 class ForkedTurn(BaseModel):
     """What of its session a forked chat turn may know. It reads it and leaves nothing there."""
 

@@ -20,7 +20,12 @@ PASSAGES = "What your knowledge bases say"
 """Headings of what a model is shown besides its task."""
 
 ASSISTANT = "assistant"
-"""The id of the one step of a chat turn."""
+"""The id of a chat turn's first model call."""
+
+
+def assistant_step(number: int) -> str:
+    """The id of a chat turn's `number`-th model call, counted from 1; there are several where it calls tools."""
+    return ASSISTANT if number == 1 else f"{ASSISTANT}:{number}"
 
 
 class _Part(BaseModel):

@@ -192,6 +192,16 @@ def tool_of(name: str, tools: Sequence[Tool]) -> Tool | None:
     return None
 
 
+def tool_step_id(step_id: str, number: int, name: str) -> str:
+    """The id of the step of a model call's `number`-th tool call, counted from 1."""
+    return f"{step_id}/{number}-{name}"[:255]
+
+
+def refusal_id(step_id: str) -> str:
+    """Where our own answer to a tool call is kept, in the place of a tool's output."""
+    return f"{step_id}:refused"
+
+
 def mcp_tool_name(server: str, tool: str) -> str:
     """The name that models see of an MCP server's tool: what providers take, at most 64 characters.
 

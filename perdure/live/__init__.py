@@ -5,7 +5,16 @@ about a run: the channel shows words as they come, and its loss costs nothing bu
 """
 
 from perdure.live.ends import announce_end, announcement, announcing, purge
-from perdure.live.frames import AttemptFailed, End, LiveFrame, StepStarted, Token
+from perdure.live.frames import (
+    AttemptFailed,
+    End,
+    LiveFrame,
+    SourcesFound,
+    StepStarted,
+    Token,
+    ToolCalled,
+    ToolReturned,
+)
 from perdure.live.reader import Ending, LiveReader
 from perdure.live.subscription import Row, TooSlowError
 from perdure.live.writer import LiveWriter
@@ -18,9 +27,12 @@ __all__ = [
     "LiveReader",
     "LiveWriter",
     "Row",
+    "SourcesFound",
     "StepStarted",
     "Token",
     "TooSlowError",
+    "ToolCalled",
+    "ToolReturned",
     "announce_end",
     "announcement",
     "announcing",

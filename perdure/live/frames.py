@@ -1,9 +1,10 @@
-"""What travels on the live channel: the four kinds of frame, and how they are stored."""
+"""What travels on the live channel: the kinds of frame, and how they are stored."""
 
+import json
 from typing import Annotated, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 
 class Token(BaseModel):
@@ -39,6 +40,38 @@ class AttemptFailed(BaseModel):
     error: str = Field(description="A sentence without secrets.")
 
 
+class ToolCalled(BaseModel):
+    """A chat's model asks for a tool call."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["tool_called"] = "tool_called"
+    node_id: str = Field(description="The call's step.")
+    name: str
+    arguments: dict[str, JsonValue]
+
+
+class ToolReturned(BaseModel):
+    """A tool has given its output."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["tool_returned"] = "tool_returned"
+    node_id: str = Field(description="The call's step.")
+    name: str
+    is_error: bool
+
+
+class SourcesFound(BaseModel):
+    """A search of knowledge bases has come to its end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["sources"] = "sources"
+    node_id: str
+    sources: list[JsonValue]
+
+
 class End(BaseModel):
     """The run is over and its end is recorded: the last frame of an execution."""
 
@@ -48,7 +81,7 @@ class End(BaseModel):
     status: str
 
 
-LiveFrame = Token | StepStarted | AttemptFailed | End
+LiveFrame = Token | StepStarted | AttemptFailed | ToolCalled | ToolReturned | SourcesFound | End
 
 _FRAMES: TypeAdapter[LiveFrame] = TypeAdapter(Annotated[LiveFrame, Field(discriminator="kind")])
 
@@ -62,14 +95,9 @@ def encode(frame: LiveFrame) -> str:
     del fields["kind"]
     try:
         data = orjson.dumps(fields)
-    except TypeError:  # a lone surrogate
-        whole = {name: _whole(value) for name, value in fields.items()}
-        data = orjson.dumps(whole)
+    except TypeError:  # a lone surrogate, an integer of more than 64 bits
+        data = json.dumps(fields, ensure_ascii=False).encode(errors="replace")
     return data.decode().replace("\\u0000", "")
-
-
-def _whole(value: object) -> object:
-    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def decode(kind: str, data: str) -> LiveFrame:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from perdure.domain.flows import MemoryConfig
 from perdure.domain.memories import MemoryUse, Past, PastTurn, RecalledTurn, Recollection, UsedTurn
-from perdure.memory.cutting import messages_of
+from perdure.memory.cutting import line_of, messages_of
 from perdure.memory.tokens import shortened, tokens_of, tokens_of_text
 
 SUMMARY_SHARE = 0.5
@@ -35,7 +35,7 @@ def fitting(past: Past, config: MemoryConfig, shown: Sequence[PastTurn], budget:
 
 def recalled_note(found: Sequence[RecalledTurn]) -> str:
     """Recalled turns with their heading; empty where there are none."""
-    said = [f"{message.role}: {message.content}" for each in found for message in each.turn.messages]
+    said = [line_of(message) for each in found for message in each.turn.messages]
     return _RECALLED + "\n".join(said) if said else ""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from perdure.domain.flows import MemoryConfig
 from perdure.domain.memories import Past, PastTurn, Recollection
-from perdure.memory.cutting import newest
+from perdure.memory.cutting import line_of, newest
 from perdure.memory.showing import SUMMARY_SHARE, recollection, summary_note
 from perdure.memory.tokens import tokens_of_text
 
@@ -43,5 +43,5 @@ UNBOUNDED = 2**62
 
 def text_to_fold(summary: str, turns: Sequence[PastTurn]) -> str:
     """What the model is asked to fold."""
-    said = "\n".join(f"{message.role}: {message.content}" for turn in turns for message in turn.messages)
+    said = "\n".join(line_of(message) for turn in turns for message in turn.messages)
     return f"Summary so far:\n{summary or '(none)'}\n\nNew part of the conversation:\n{said}"

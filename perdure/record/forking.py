@@ -22,7 +22,8 @@ from perdure.domain.events import (
     StepReused,
     StepScheduled,
 )
-from perdure.domain.forks import PrefixStep, StepKind, refusal_of
+from perdure.domain.forks import PrefixStep, StepKind
+from perdure.domain.tools import refusal_id
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _note_task(reading: _Reading, closed: ApprovalClosed) -> None:
 def _begin(reading: _Reading, asked: StepScheduled | StepReused, version: int) -> None:
     form = asked.input.get("form")
     kinds: Mapping[str, StepKind] = {TOOL: "tool", FLOW: "words"}
-    kind: StepKind = "words" if asked.step_id.endswith(refusal_of("")) else kinds.get(asked.node_type, "model")
+    kind: StepKind = "words" if asked.step_id.endswith(refusal_id("")) else kinds.get(asked.node_type, "model")
     step = PastStep(
         step_id=asked.step_id,
         node_id=asked.node_id,
@@ -202,9 +203,9 @@ def _refusals(
     if not told:
         return []
     return [
-        PrefixStep(step_id=refusal_of(call), kind="words")
+        PrefixStep(step_id=refusal_id(call), kind="words")
         for call in called_by(step)
-        if refusal_of(call) in refused and refusal_of(call) not in kept
+        if refusal_id(call) in refused and refusal_id(call) not in kept
     ]
 
 

@@ -1,11 +1,12 @@
 """Conversations: a session made or taken up, its messages written and read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, func, literal_column, select, update
+from sqlalchemy import Boolean, Row, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -105,6 +106,7 @@ async def _read(
             ChatMessageRow.role,
             ChatMessageRow.content,
             ChatMessageRow.interrupted,
+            ChatMessageRow.steps,
         )
         .join(ChatSessionRow, ChatSessionRow.key == ChatMessageRow.session_key)
         .where(
@@ -115,32 +117,46 @@ async def _read(
         .order_by(ChatMessageRow.sequence.desc())
         .limit(limit)
     )
-    return [
-        (sequence, execution_id, prompt_message(role, content, interrupted=interrupted))
-        for sequence, execution_id, role, content, interrupted in reversed(rows.all())
-    ]
+    return shown_messages(reversed(rows.all()))
 
 
-def prompt_message(role: str, content: str, *, interrupted: bool) -> PromptMessage:
-    """A stored message as models are shown it: an answer that was cut off says so, and is never empty."""
-    shown = f"{content} {INTERRUPTED}".lstrip() if interrupted else content
-    return PromptMessage.model_validate({"role": role, "content": shown})
+def shown_messages(rows: Iterable[Row[*tuple[Any, ...]]]) -> list[tuple[int, UUID, PromptMessage]]:
+    """Stored messages as models are shown them, tool calls and results before the answer that was made from them.
+
+    An answer that was cut off says so, and is never empty. Rows are sequence, execution, role, content, interrupted
+    and steps.
+    """
+    shown: list[tuple[int, UUID, PromptMessage]] = []
+    for sequence, execution_id, role, content, interrupted, steps in rows:
+        said = f"{content} {INTERRUPTED}".lstrip() if interrupted else content
+        messages = [*(steps or ()), {"role": role, "content": said}]
+        shown += [(sequence, execution_id, PromptMessage.model_validate(message)) for message in messages]
+    return shown
 
 
 async def write_turn(
-    session: AsyncSession, header: RunHeader, turn: Turn, *, answered_at: datetime, interrupted: bool = False
+    session: AsyncSession,
+    header: RunHeader,
+    turn: Turn,
+    steps: Sequence[PromptMessage] = (),
+    *,
+    answered_at: datetime,
+    interrupted: bool = False,
 ) -> None:
     """Append the two messages of a turn; a turn that an operator has reset gets its new answer in the old place.
+
+    `steps`, the tool calls that the answer was made from, stand with the answer.
 
     Whoever settles the run makes sure that this happens once.
     """
     if header.session_id is None:
         msg = "A turn belongs to a session."
         raise ValueError(msg)
+    kept = [step.model_dump(mode="json", exclude_defaults=True) for step in steps] or None
     rewritten = await session.execute(
         update(ChatMessageRow)
         .where(ChatMessageRow.execution_id == header.execution_id, ChatMessageRow.role == "assistant")
-        .values(content=turn.answer, created_at=answered_at, interrupted=interrupted)
+        .values(content=turn.answer, created_at=answered_at, interrupted=interrupted, steps=kept)
         .returning(ChatMessageRow.sequence)
     )
     if rewritten.one_or_none() is not None:
@@ -160,6 +176,7 @@ async def write_turn(
                 "execution_id": header.execution_id,
                 "created_at": said_at,
                 "interrupted": interrupted and role == "assistant",
+                "steps": kept if role == "assistant" else None,
             }
             for position, (role, content, said_at) in enumerate(
                 (("user", turn.message, header.started_at), ("assistant", turn.answer, answered_at))

@@ -15,10 +15,12 @@ from perdure.domain.chats import (
     ChatMessage,
     ChatSession,
     SessionSummary,
+    tool_uses,
 )
 from perdure.domain.errors import NotFoundError
 from perdure.domain.events import Event
 from perdure.domain.flows import MemoryConfig
+from perdure.domain.generation import PromptMessage
 from perdure.domain.users import Origin
 from perdure.storage.events import append_next, session_aggregate
 from perdure.storage.tables import ChatMessageRow, ChatSessionRow, ChatSummaryRow, FlowRow
@@ -65,6 +67,7 @@ async def read_history(
             ChatMessageRow.execution_id,
             ChatMessageRow.created_at,
             ChatMessageRow.interrupted,
+            ChatMessageRow.steps,
         )
         .join(ChatSessionRow, ChatSessionRow.key == ChatMessageRow.session_key)
         .where(ChatSessionRow.user_id == user_id, ChatSessionRow.id == session_id)
@@ -72,7 +75,13 @@ async def read_history(
         .limit(limit)
         .offset(offset)
     )
-    return [ChatMessage.model_validate(dict(row)) for row in found.mappings()]
+    return [_message(row) for row in found.mappings()]
+
+
+def _message(row: RowMapping) -> ChatMessage:
+    fields = dict(row)
+    steps = [PromptMessage.model_validate(step) for step in fields.pop("steps") or ()]
+    return ChatMessage.model_validate({**fields, "tool_calls": tool_uses(steps)})
 
 
 async def clear(session: AsyncSession, origin: Origin, session_id: str) -> tuple[ChatSession, list[UUID]]:

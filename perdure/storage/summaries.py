@@ -13,7 +13,7 @@ from perdure.domain.chats import SESSION_SUMMARIZED
 from perdure.domain.events import Event
 from perdure.domain.generation import PromptMessage
 from perdure.domain.runs import ConversationRef, FoldInput, KeepSummaryInput
-from perdure.storage.chats import prompt_message
+from perdure.storage.chats import shown_messages
 from perdure.storage.events import append_next, session_aggregate
 from perdure.storage.tables import ChatMessageRow, ChatSessionRow, ChatSummaryRow
 
@@ -62,15 +62,12 @@ async def read_unfolded(session: AsyncSession, fold: FoldInput) -> Unfolded | No
             ChatMessageRow.role,
             ChatMessageRow.content,
             ChatMessageRow.interrupted,
+            ChatMessageRow.steps,
         )
         .where(ChatMessageRow.session_key == key, ChatMessageRow.sequence > folded)
         .order_by(ChatMessageRow.sequence)
     )
-    messages = [
-        (sequence, execution_id, prompt_message(role, text, interrupted=interrupted))
-        for sequence, execution_id, role, text, interrupted in said
-    ]
-    return Unfolded(session_key=key, folded=folded, summary=content, messages=messages)
+    return Unfolded(session_key=key, folded=folded, summary=content, messages=shown_messages(said))
 
 
 async def keep(session: AsyncSession, kept: KeepSummaryInput) -> None:

@@ -260,6 +260,8 @@ class ChatMessageRow(Base):
     created_at: Mapped[datetime]
     # An answer that the next message cut off.
     interrupted: Mapped[bool] = mapped_column(server_default=text("false"))
+    # Of an answer: the tool calls that it was made from with their results, as models are shown them again.
+    steps: Mapped[list[JsonValue] | None] = mapped_column(JSON(none_as_null=True))
 
     __table_args__ = (
         PrimaryKeyConstraint("session_key", "sequence"),

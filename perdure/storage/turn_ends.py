@@ -8,11 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from perdure.domain.executions import ExecutionStatus
 from perdure.domain.flows import ConcurrentTurns
-from perdure.domain.runs import ASSISTANT, FoldInput, RunEnding, Turn
+from perdure.domain.generation import PromptMessage
+from perdure.domain.runs import FoldInput, RunEnding, Turn, assistant_step
 from perdure.memory import SUMMARIZING, summary
 from perdure.storage.chats import write_turn
 from perdure.storage.tables import ChatMessageRow, ChatSessionRow, ChatSummaryRow
 from perdure.storage.transcripts import read_partial
+from perdure.storage.turn_steps import has_tool_calls, read_turn_steps
 from perdure.storage.turns import end_turn, is_turn, turn_behind
 
 
@@ -26,14 +28,27 @@ async def leave_turn(session: AsyncSession, ending: RunEnding) -> None:
     if ended is None:
         # Runs of earlier builds have no place among the turns: they are appended as they end.
         if ending.turn is not None and not await is_turn(session, header.execution_id):
-            await write_turn(session, header, ending.turn, answered_at=ending.completed_at)
+            await _write(session, ending, ending.turn)
         return
     if ending.turn is not None and ended.fate != ConcurrentTurns.ROLLBACK.value:
-        await write_turn(session, header, ending.turn, answered_at=ending.completed_at)
+        await _write(session, ending, ending.turn)
     elif ending.status is ExecutionStatus.CANCELLED and ended.fate == ConcurrentTurns.INTERRUPT.value:
-        said = await read_partial(session, header.execution_id, ending.run_id, ASSISTANT)
+        steps = await _steps(session, ending)
+        number = sum(step.role == "assistant" for step in steps) + 1
+        said = await read_partial(session, header.execution_id, ending.run_id, assistant_step(number))
         turn = Turn(message=str(header.input_data.get("message", "")), answer=said or "")
-        await write_turn(session, header, turn, answered_at=ending.completed_at, interrupted=True)
+        await write_turn(session, header, turn, steps, answered_at=ending.completed_at, interrupted=True)
+
+
+async def _write(session: AsyncSession, ending: RunEnding, turn: Turn) -> None:
+    steps = await _steps(session, ending)
+    await write_turn(session, ending.header, turn, steps, answered_at=ending.completed_at)
+
+
+async def _steps(session: AsyncSession, ending: RunEnding) -> list[PromptMessage]:
+    if not has_tool_calls(ending):
+        return []
+    return await read_turn_steps(session, ending.header.execution_id, ending.run_id)
 
 
 @dataclass(frozen=True)

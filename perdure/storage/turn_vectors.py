@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from perdure.domain.memories import PastTurn
 from perdure.domain.runs import ConversationRef
 from perdure.memory.cutting import turns_of
-from perdure.storage.chats import prompt_message
+from perdure.storage.chats import shown_messages
 from perdure.storage.tables import ChatMessageRow, ChatSessionRow, ChatTurnVectorRow
 
 EMBEDDED_AT_ONCE = 500
@@ -106,6 +106,7 @@ async def read_turns_at(
             ChatMessageRow.role,
             ChatMessageRow.content,
             ChatMessageRow.interrupted,
+            ChatMessageRow.steps,
         )
         .join(
             first,
@@ -119,7 +120,4 @@ async def read_turns_at(
         )
         .order_by(ChatMessageRow.sequence)
     )
-    return turns_of(
-        (sequence, execution_id, prompt_message(role, content, interrupted=interrupted))
-        for sequence, execution_id, role, content, interrupted in rows
-    )
+    return turns_of(shown_messages(rows))

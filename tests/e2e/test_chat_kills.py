@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.product import API, JsonObject, Product
-from tests.support.scripted_model import Behaviour, ScriptedModel
+from tests.support.scripted_model import Behaviour, ScriptedCall, ScriptedModel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
@@ -78,3 +78,28 @@ async def test_a_summary_whose_worker_is_killed_is_made_once(product: Product, m
     assert len(await history(product, session_id)) == 4
     asked = await model.requests()
     assert len([request for request in asked if folding in (request.system_prompt or "")]) == 2
+
+
+async def test_a_turn_whose_worker_is_killed_after_a_tool_call_calls_it_once(
+    product: Product, model: ScriptedModel
+) -> None:
+    code = ScriptedCall(name="python", arguments={"code": "6 * 7"})
+    await model.script(
+        Behaviour(last="^One$", tool_calls=(code,)),
+        Behaviour(tool="42", hang_after_tokens=1, times=1),
+        Behaviour(tool="42", text="It is 42."),
+    )
+    flow_id = str(
+        (await product.post(f"{API}/chatflows", {"name": "C", "chat_config": CHAT, "tools": ["python"]}))["id"]
+    )
+    session_id = uuid4().hex
+    turn = await sent(product, flow_id, session_id, "One")
+    await model.wait_for_requests(2)
+    await product.kill("worker")
+    await product.start("worker")
+    ended = await product.ended(turn)
+    metrics = ended["metrics"]
+    assert isinstance(metrics, dict)
+    assert (ended["status"], metrics["tool_calls"]) == ("completed", 1)
+    assert len(await model.requests()) == 3
+    assert await history(product, session_id) == [("user", "One"), ("assistant", "It is 42.")]

@@ -16,7 +16,7 @@ from perdure.embedded.endpoints import resolve_endpoints
 from perdure.settings import Settings
 from tests.support.event_reading import EventReader, ReadEvent, event_stream, shown
 from tests.support.product import API, JsonObject, Product, free_port
-from tests.support.scripted_model import Behaviour, ScriptedModel
+from tests.support.scripted_model import Behaviour, ScriptedCall, ScriptedModel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -267,3 +267,23 @@ async def test_one_key_starts_one_turn_and_nobody_follows_anothers(
             assert reader.response.status == 404
     finally:
         await product.log_in("ada@example.com")
+
+
+async def test_sources_and_tool_calls_are_told_before_the_words(product: Product, model: ScriptedModel) -> None:
+    code = ScriptedCall(name="python", arguments={"code": "6 * 7"})
+    await model.script(Behaviour(last="^Hi$", text="Wait.", tool_calls=(code,)), Behaviour(tool="42", text="It is 42."))
+    flow = await product.post(f"{API}/chatflows", {"name": "Sage", "chat_config": CHAT, "tools": ["python"]})
+    async with stream(product, f"{API}/chatflow/workflows/{flow['id']}/chat/stream") as reader:
+        events = await reader.rest()
+    called, returned = (event.data for event in events if event.name == "tool")
+    assert (called["name"], called["status"], called["arguments"]) == ("python", "called", {"code": "6 * 7"})
+    assert (returned["step_id"], returned["status"], returned["is_error"]) == (called["step_id"], "returned", False)
+    names = [event.name for event in events]
+    assert names[:3] == ["start", "sources", "token"]
+    assert names.index("tool") < [event.data.get("node_id") for event in events].index("assistant:2")
+    end = events[-1].data
+    assert (end["response"], end["message_count"]) == ("It is 42.", 2)
+    async with stream(
+        product, f"{API}/chatflow/workflows/{flow['id']}/chat/stream", last_event_id=events[3].id
+    ) as reader:
+        assert await reader.rest() == events[4:]

@@ -327,6 +327,20 @@ async def chatflow_embedded(lab: Lab) -> str:
     return str((await lab.run(flow, message="One", session_id="s")).id)
 
 
+async def chatflow_with_tools(lab: Lab) -> str:
+    """One call is approved, one names no tool; then the model answers."""
+    code = ScriptedCall(name="python", arguments={"code": "1 + 1"})
+    await lab.model.script(
+        Behaviour(last="^One$", tool_calls=(code, ScriptedCall(name="nothing", arguments={}))), Behaviour(text="Two.")
+    )
+    tool: JsonValue = {"type": "python", "requires_approval": True}
+    execution_id = await lab.start(await lab.chatflow(tools=[tool]), message="One", session_id="s")
+    await until(lab, execution_id, "ApprovalRequested")
+    await say(lab, await owner_of(lab), execution_id, "assistant/1-python", "approve")
+    await lab.finish(execution_id)
+    return str(execution_id)
+
+
 async def summary(lab: Lab) -> str:
     """Older turns folded into a summary."""
     flow = await lab.chatflow(memory_config={"type": "summary", "summary_threshold": 1})
@@ -388,6 +402,7 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         chatflow_cut_off_waiting,
         chatflow_cutting,
         chatflow_embedded,
+        chatflow_with_tools,
         summary,
         reconcile,
     )

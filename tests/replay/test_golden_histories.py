@@ -46,6 +46,7 @@ ENDINGS = {
     "chatflow_cut_off_waiting": ExecutionStatus.CANCELLED,
     "chatflow_cutting": ExecutionStatus.COMPLETED,
     "chatflow_embedded": ExecutionStatus.COMPLETED,
+    "chatflow_with_tools": ExecutionStatus.COMPLETED,
 }
 
 

@@ -13,7 +13,7 @@ from perdure.domain.memories import Past, PastTurn, RecalledTurn
 from perdure.llm.windows import DEFAULT_WINDOW, context_window
 from perdure.memory import MEMORIES, buffer, hybrid, summary, vector
 from perdure.memory.budget import memory_budget
-from perdure.memory.cutting import messages_of, newest, turns_of
+from perdure.memory.cutting import messages_of, newest, turns_of, without_tools
 from perdure.memory.tokens import shortened, tokens_of, tokens_of_text
 
 RUN = UUID(int=1)
@@ -71,12 +71,12 @@ def test_no_memory_uses_more_than_its_budget_or_shows_half_a_turn(
     recalled = MEMORIES[kind](past, config, budget)
     assert recalled.use.used_tokens <= budget
     assert tokens_of(recalled.messages) <= budget
-    whole = [each.messages for each in past.turns]
+    whole = [shown.messages for each in past.turns for shown in (each, without_tools(each))]
     shown = turns_of((0, RUN, message) for message in recalled.messages)
     assert all(each.messages in whole for each in shown)
     assert sum(len(each.messages) for each in shown) == len(recalled.messages)
     results = {message.tool_call_id for message in recalled.messages if message.role == "tool"}
-    assert results <= {call.id for message in recalled.messages for call in message.tool_calls}
+    assert results == {call.id for message in recalled.messages for call in message.tool_calls}
 
 
 @given(turns, st.integers(1, 30), st.integers(0, 400))
@@ -84,10 +84,29 @@ def test_what_is_kept_is_the_end_of_the_conversation_and_the_next_turn_would_not
     said: tuple[PastTurn, ...], max_messages: int, budget: int
 ) -> None:
     kept = newest(said, max_messages=max_messages, budget=budget)
-    assert list(said[len(said) - len(kept) :]) == kept
+    end = said[len(said) - len(kept) :]
+    assert all(shown in (turn, without_tools(turn)) for shown, turn in zip(kept, end, strict=True))
     if len(kept) < len(said):
-        more = messages_of(said[len(said) - len(kept) - 1 :])
-        assert len(more) > max_messages or tokens_of(more) > budget
+        more = [without_tools(said[len(said) - len(kept) - 1]), *kept]
+        assert len(messages_of(map(without_tools, more))) > max_messages or tokens_of(messages_of(more)) > budget
+
+
+def test_a_turn_that_is_too_long_with_its_tools_is_shown_without_them() -> None:
+    (long,) = said = (turn(1, "question", "answer", with_tool=True),)
+    whole, spoken = tokens_of(long.messages), tokens_of(without_tools(long).messages)
+    assert newest(said, max_messages=2, budget=whole) == [long]
+    assert newest(said, max_messages=2, budget=whole - 1) == [without_tools(long)]
+    assert newest(said, max_messages=2, budget=spoken - 1) == []
+
+
+def test_a_summary_is_told_of_calls_and_of_the_beginning_of_their_results() -> None:
+    said = turn(1, "question", "answer", with_tool=True)
+    *before, result, answer = said.messages
+    long = said.model_copy(update={"messages": (*before, result.model_copy(update={"content": "x" * 10_000}), answer)})
+    text = summary.text_to_fold("", [long])
+    assert 'assistant: [calls search with {"query": "question"}]' in text
+    assert "tool search: xxx" in text
+    assert len(text) < 5_000
 
 
 @given(turns, st.integers(1, 40))
@@ -96,7 +115,7 @@ def test_a_fold_takes_the_older_turns_and_leaves_at_most_half_of_the_threshold(
 ) -> None:
     folded = summary.to_fold(said, MemoryConfig(summary_threshold=threshold))
     assert tuple(folded) == said[: len(folded)]
-    assert len(messages_of(said[len(folded) :])) <= threshold // 2
+    assert len(messages_of(map(without_tools, said[len(folded) :]))) <= threshold // 2
 
 
 @given(st.text(max_size=300), st.integers(0, 60))

@@ -1,7 +1,11 @@
 """A chat that asks knowledge bases: what it finds is shown to the model, cited, and recorded."""
 
+import pytest
 from pydantic import JsonValue
 
+from api.streaming import Place
+from api.turns import turn_events
+from perdure.domain.errors import ConflictError
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.temporal.history import read_run
 from tests.support.knowledge import Library
@@ -62,3 +66,20 @@ async def test_a_blank_find_still_answers(lab: Lab) -> None:
     assert execution.status is ExecutionStatus.COMPLETED
     assert execution.output_data is not None
     assert execution.output_data["sources"] == []
+
+
+async def test_the_stream_tells_the_sources_before_the_first_word(lab: Lab) -> None:
+    library = Library(lab)
+    base = await library.make()
+    document = await library.add(base, "ships.md", "Ships float because they displace water.")
+    execution = await _asked(lab, _rag(base.id))
+    frames = [frame.decode() async for frame in turn_events(lab.runtime, execution, Place(execution.id))]
+    names = [line.removeprefix("event: ") for frame in frames for line in frame.splitlines() if "event: " in line]
+    assert names[:3] == ["start", "sources", "token"]
+    assert names.count("sources") == 1
+    assert str(document.id) in frames[1]
+
+
+async def test_more_passages_than_a_model_is_shown_are_refused(lab: Lab) -> None:
+    with pytest.raises(ConflictError, match="top_k"):
+        await _asked(lab, _rag("kb-123", top_k=51))

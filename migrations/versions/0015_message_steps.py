@@ -1,0 +1,21 @@
+"""Answers of chats keep the tool calls that they were made from.
+
+Revision ID: 0015
+Revises: 0007
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("chat_messages", sa.Column("steps", sa.JSON(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("chat_messages", "steps")

@@ -15,7 +15,9 @@ from activities.edge import EdgeInterceptor
 from activities.generate import GenerateActivities
 from activities.housekeeping import HousekeepingActivities
 from activities.memory import MemoryActivities
+from activities.patience import PatientDatabase
 from activities.records import RecordActivities
+from activities.reindexing import ReindexActivities
 from activities.reuse import ReuseActivities
 from activities.subflows import SubflowActivities
 from activities.tools import ToolActivities
@@ -81,7 +83,9 @@ def build_worker(
     subflows = SubflowActivities(runtime.sessions)
     recording = RecordActivities(runtime.client, runtime.sessions, runtime.single)
     remembering = MemoryActivities(runtime.sessions)
-    documents = DocumentActivities(runtime.sessions, runtime.single, runtime.embeddings)
+    patient = PatientDatabase(runtime.sessions, runtime.single)
+    documents = DocumentActivities(patient, runtime.embeddings)
+    reindexing = ReindexActivities(patient, runtime.embeddings)
     housekeeping = HousekeepingActivities(runtime.client, runtime.sessions)
     return Worker(
         runtime.client,
@@ -99,6 +103,7 @@ def build_worker(
             *remembering.all,
             housekeeping.reconcile,
             *documents.all,
+            *reindexing.all,
         ],
         workflow_runner=runner or production_runner(),
         # What the SDK calls its debug mode: workflow code runs on this loop instead of in threads (decision 7).

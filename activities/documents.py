@@ -3,25 +3,21 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.failures import as_application_error
+from activities.chunk_embedding import BATCH, embed_by_hash
 from activities.heartbeat import heartbeating
-from perdure.domain.generation import ModelRef
+from activities.patience import PatientDatabase
 from perdure.domain.knowledge import Document, IngestionFailure, IngestionInput, IngestionProgress, KnowledgeBase
 from perdure.domain.text import storable
-from perdure.llm import ModelCallError
 from perdure.llm.embeddings import Embeddings
 from perdure.retrieval.chunking import ChunkSettings
 from perdure.retrieval.formats import FileKind, UnreadableError
 from perdure.retrieval.reading import ReadChunk, read_file
-from perdure.storage.engine import Sessions
 from perdure.storage.ingestion import (
-    Batch,
     keep_chunks,
     make_failed,
     make_ready,
@@ -31,22 +27,12 @@ from perdure.storage.ingestion import (
     store_batch,
 )
 from perdure.storage.knowledge import read_base_of_ingestion
-from perdure.storage.outages import waiting_out
-
-BATCH = 128
-"""Chunks that are embedded in one call and stored in one transaction: what a crash can cost."""
-
-EMBEDDING_SECONDS = 120
-"""How long one call may take."""
-
-Found = TypeVar("Found")
 
 
 class DocumentActivities:
     """Built once per worker with what they need."""
 
-    def __init__(self, sessions: Sessions, database: AsyncEngine, embeddings: Embeddings) -> None:
-        self._sessions = sessions
+    def __init__(self, database: PatientDatabase, embeddings: Embeddings) -> None:
         self._database = database
         self._embeddings = embeddings
         # Each reads in a process of its own, which may take much memory.
@@ -65,13 +51,13 @@ class DocumentActivities:
         retryable, for a file that cannot be read.
         """
         async with heartbeating():
-            document, base = await self._read(lambda connection: _under_way(connection, ingestion))
+            document, base = await self._database.read(lambda connection: _under_way(connection, ingestion))
             if document.chunks_total is not None:
                 # An attempt before this one had come so far.
                 return IngestionProgress(chunks_done=document.chunks_done, chunks_total=document.chunks_total)
-            data = await self._read(lambda connection: read_bytes(connection, document.id))
+            data = await self._database.read(lambda connection: read_bytes(connection, document.id))
             chunks = await self._chunks(document, base, data)
-            await self._write(lambda session: keep_chunks(session, ingestion, chunks))
+            await self._database.write(lambda session: keep_chunks(session, ingestion, chunks))
         return IngestionProgress(chunks_done=0, chunks_total=len(chunks))
 
     @activity.defn
@@ -82,24 +68,24 @@ class DocumentActivities:
         says.
         """
         async with heartbeating():
-            document, base = await self._read(lambda connection: _under_way(connection, ingestion))
-            batch = await self._read(lambda connection: next_batch(connection, ingestion, BATCH))
+            document, base = await self._database.read(lambda connection: _under_way(connection, ingestion))
+            batch = await self._database.read(lambda connection: next_batch(connection, ingestion, BATCH))
             if batch is None:
                 return IngestionProgress(chunks_done=document.chunks_done, chunks_total=document.chunks_total or 0)
-            embedded = await self._embed(base, batch)
-            return await self._write(
-                lambda session: store_batch(session, ingestion, batch, embedded, dimension=base.embedding_dimension)
+            embedded = await embed_by_hash(self._embeddings, base.embedding, batch.unknown)
+            return await self._database.write(
+                lambda session: store_batch(session, ingestion, batch, embedded, base.embedding)
             )
 
     @activity.defn
     async def finish_document(self, ingestion: IngestionInput) -> None:
         """Let the document be found. Raises NotFoundError when it was deleted."""
-        await self._write(lambda session: make_ready(session, ingestion))
+        await self._database.write(lambda session: make_ready(session, ingestion))
 
     @activity.defn
     async def fail_document(self, failure: IngestionFailure) -> None:
         """Say why the document cannot be taken in. Raises NotFoundError when it is gone or has failed."""
-        await self._write(lambda session: make_failed(session, failure.ingestion, storable(failure.reason)))
+        await self._database.write(lambda session: make_failed(session, failure.ingestion, storable(failure.reason)))
 
     async def _chunks(self, document: Document, base: KnowledgeBase, data: bytes) -> list[ReadChunk]:
         settings = ChunkSettings(size=base.chunk_size, overlap=base.chunk_overlap)
@@ -110,38 +96,6 @@ class DocumentActivities:
             raise ApplicationError(
                 str(error), type="Unreadable", non_retryable=True, category=ApplicationErrorCategory.BENIGN
             ) from None
-
-    async def _embed(self, base: KnowledgeBase, batch: Batch) -> dict[str, list[float]]:
-        if not batch.unknown:
-            return {}
-        try:
-            vectors = await self._embeddings.embed(
-                ModelRef.parse(base.embedding_model),
-                list(batch.unknown.values()),
-                dimension=base.embedding_dimension,
-                seconds=EMBEDDING_SECONDS,
-            )
-        except ModelCallError as error:
-            failure = error
-        else:
-            return dict(zip(batch.unknown, vectors, strict=True))
-        # Raised out here: the provider's error is no part of the chain that history keeps.
-        raise as_application_error(failure, name="EmbeddingFailed", exhausted=False)
-
-    async def _read(self, work: Callable[[AsyncConnection], Awaitable[Found]]) -> Found:
-        async for attempt in waiting_out():
-            with attempt:
-                async with self._database.connect() as connection:
-                    return await work(connection)
-        raise AssertionError  # waiting_out ends by returning or by raising
-
-    async def _write(self, work: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
-        """Do a transaction's work, waiting for the database while it is away: paid embeddings are not given up."""
-        async for attempt in waiting_out():
-            with attempt:
-                async with self._sessions.begin() as session:
-                    return await work(session)
-        raise AssertionError  # as above
 
 
 async def _under_way(connection: AsyncConnection, ingestion: IngestionInput) -> tuple[Document, KnowledgeBase]:

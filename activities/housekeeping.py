@@ -7,6 +7,7 @@ from temporalio import activity
 from temporalio.client import Client
 
 from activities.heartbeat import heartbeating
+from activities.knowledge_upkeep import empty_deleted, fail_lost_documents, fail_lost_reindexes
 from perdure.domain.housekeeping import ReconcileResult
 from perdure.live import purge
 from perdure.storage.engine import Sessions
@@ -54,7 +55,17 @@ class HousekeepingActivities:
             async with self._sessions.begin() as session:
                 await purge(session, LIVE_FRAMES_AFTER_END)
             deleted = await self._delete_forgotten_payloads()
-        return ReconcileResult(settled=settled, adopted=adopted, payloads_deleted=deleted)
+            documents = await fail_lost_documents(self._client, self._sessions, self._grace)
+            reindexes = await fail_lost_reindexes(self._client, self._sessions, self._grace)
+            emptied = await empty_deleted(self._sessions)
+        return ReconcileResult(
+            settled=settled,
+            adopted=adopted,
+            payloads_deleted=deleted,
+            documents_failed=documents,
+            reindexes_failed=reindexes,
+            knowledge_bases_emptied=emptied,
+        )
 
     async def _settle_ended(self) -> int:
         settled = 0

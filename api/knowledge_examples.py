@@ -22,6 +22,7 @@ KNOWLEDGE_BASE_BODIES: dict[str, Any] = {
 KNOWLEDGE_BASE_CHANGES: dict[str, Any] = {
     "rename": {"value": {"name": "Handbook, second edition"}},
     "chunks": {"value": {"chunk_size": 600, "chunk_overlap": 80}},
+    "model": {"summary": "Another embedding model", "value": {"embedding_model": "openai:text-embedding-3-small"}},
 }
 KNOWLEDGE_BASE: dict[str, Any] = {
     "id": "0c0f3f5a-52a3-4a37-8d9b-0a5be8b8c111",
@@ -35,6 +36,7 @@ KNOWLEDGE_BASE: dict[str, Any] = {
     "version": 3,
     "document_count": 1,
     "chunk_count": 12,
+    "reindex": None,
     "created_at": "2026-11-22T09:00:00.000000Z",
     "updated_at": "2026-11-22T09:00:02.000000Z",
 }

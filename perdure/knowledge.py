@@ -1,12 +1,13 @@
 """Knowledge bases as every door uses them: take a document in, and search."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
 from typing import Protocol
 from uuid import UUID, uuid4
 
+from pydantic import JsonValue
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from perdure.bootstrap import Runtime
@@ -14,6 +15,8 @@ from perdure.domain.errors import UnsupportedMediaTypeError
 from perdure.domain.flows import RetrievalStrategy
 from perdure.domain.generation import ModelRef
 from perdure.domain.knowledge import Document, Hit, IngestionInput, KnowledgeBase, RetrievalSettings
+from perdure.domain.knowledge_edits import overlay, wanted_embedding
+from perdure.domain.reindexing import ReindexInput
 from perdure.domain.users import Origin
 from perdure.llm.embeddings import Embeddings
 from perdure.retrieval.formats import kind_of
@@ -22,12 +25,15 @@ from perdure.retrieval.lexemes import search_query
 from perdure.storage.chunk_search import Near, Scope, matching, nearest, read_chunks
 from perdure.storage.documents import Upload, add_piece, insert_document, record_document
 from perdure.storage.knowledge import (
+    change_knowledge_base,
     lock_knowledge_base,
     no_knowledge_base,
     read_knowledge_base,
     read_knowledge_bases,
 )
+from perdure.storage.reindexing import begin_reindex
 from perdure.temporal.ingesting import start_ingestion
+from perdure.temporal.reindexing import start_reindex
 
 _PIECE_BYTES = 1024 * 1024
 _CANDIDATES_PER_RESULT = 4
@@ -90,6 +96,25 @@ async def take_in(
     return document
 
 
+async def change(
+    runtime: Runtime, origin: Origin, knowledgebase_id: UUID, given: Mapping[str, JsonValue]
+) -> KnowledgeBase:
+    """Change the given fields; another embedding model starts a re-index, in the same transaction.
+
+    Raises NotFoundError, UnprocessableError, Temporal's RPCError when a re-index is to start and it does not answer.
+    """
+    async with runtime.sessions.begin() as session:
+        held = await lock_knowledge_base(session, knowledgebase_id, user_id=origin.user_id)
+        choice = wanted_embedding(held, given)
+        base = await change_knowledge_base(session, origin, held, overlay(held, given))
+        if choice is not None:
+            base = await begin_reindex(session, origin, base, choice)
+        if choice is not None and base.reindex is not None:
+            started = ReindexInput(knowledgebase_id=base.id, reindex_id=base.reindex.id)
+            await start_reindex(runtime.client, started)
+    return base
+
+
 async def search(
     database: AsyncEngine,
     embeddings: Embeddings,
@@ -114,19 +139,21 @@ async def search(
         ModelCallError: the query could not be embedded; says whether to try again.
     """
     ids = [_as_id(text) for text in dict.fromkeys(knowledgebase_ids)]
-    async with database.connect() as connection:
-        bases = await read_knowledge_bases(connection, ids, user_id=user_id)
+
+    async def read() -> list[KnowledgeBase]:
+        async with database.connect() as connection:
+            return await read_knowledge_bases(connection, ids, user_id=user_id)
+
+    bases = await read()
     if not query.strip():
         return []
-    looking = _Looking(database, embeddings, bases, query, settings)
-    match settings.retrieval_strategy:
-        case RetrievalStrategy.SIMILARITY:
-            ranked = await looking.by_similarity()
-        case RetrievalStrategy.MMR:
-            ranked = await looking.by_relevance_and_novelty()
-        case RetrievalStrategy.HYBRID:
-            ranked = await looking.by_fused_rank()
-    return await looking.hits(ranked)
+    while True:
+        hits = await _Looking(database, embeddings, bases, query, settings).look()
+        now = await read()
+        if [base.embedding for base in now] == [base.embedding for base in bases]:
+            return hits
+        # A re-index has switched in between: the query's vector was the old model's, the chunks' were not.
+        bases = now
 
 
 def _as_id(text: str) -> UUID:
@@ -145,6 +172,16 @@ class _Looking:
     bases: Sequence[KnowledgeBase]
     query: str
     settings: RetrievalSettings
+
+    async def look(self) -> list[Hit]:
+        match self.settings.retrieval_strategy:
+            case RetrievalStrategy.SIMILARITY:
+                ranked = await self.by_similarity()
+            case RetrievalStrategy.MMR:
+                ranked = await self.by_relevance_and_novelty()
+            case RetrievalStrategy.HYBRID:
+                ranked = await self.by_fused_rank()
+        return await self.hits(ranked)
 
     async def by_similarity(self) -> list[tuple[int, float]]:
         found = [near for _, nears in await self._nearest(self.settings.top_k) for near in nears]

@@ -4,7 +4,15 @@ from workflows.agentflow import AgentflowWorkflow
 from workflows.chatflow import ChatflowWorkflow
 from workflows.ingestion import IngestionWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.reindexing import ReindexWorkflow
 from workflows.summary import SummaryWorkflow
 
-WORKFLOWS = [AgentflowWorkflow, ChatflowWorkflow, IngestionWorkflow, ReconcileWorkflow, SummaryWorkflow]
+WORKFLOWS = [
+    AgentflowWorkflow,
+    ChatflowWorkflow,
+    IngestionWorkflow,
+    ReconcileWorkflow,
+    ReindexWorkflow,
+    SummaryWorkflow,
+]
 """Every workflow a worker serves and a replay knows."""

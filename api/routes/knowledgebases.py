@@ -22,11 +22,11 @@ from perdure.domain.knowledge import (
     SearchRequest,
     SearchResults,
 )
-from perdure.domain.knowledge_edits import overlay
 from perdure.domain.text import storable
-from perdure.knowledge import search, take_in
+from perdure.knowledge import change, search, take_in
 from perdure.llm import ModelCallError
 from perdure.storage import documents, knowledge
+from perdure.storage.reindexing import cancel_reindex
 
 PREFIX = "/api/agent-builder/knowledgebases"
 _LONGEST_NAME = 255
@@ -59,7 +59,7 @@ async def create(
     runtime: RuntimeDep,
     response: Response,
 ) -> KnowledgeBase:
-    """Make a knowledge base. Only `name` is needed; its embedding model stays what it is made with."""
+    """Make a knowledge base. Only `name` is needed; `PUT` changes it later, its embedding model too."""
     async with runtime.sessions.begin() as session:
         base = await knowledge.create_knowledge_base(session, origin, body)
     response.headers["Location"] = f"{PREFIX}/{base.id}"
@@ -87,7 +87,7 @@ async def read_one(knowledgebase_id: UUID, caller: Caller, reader: ReaderDep) ->
 @router.put(
     "/{knowledgebase_id}",
     operation_id="updateKnowledgeBase",
-    responses=_answers(examples.KNOWLEDGE_BASE, 400, 401, 404, 409, 413, 415, 422, 503),
+    responses=_answers(examples.KNOWLEDGE_BASE, 400, 401, 404, 413, 415, 422, 503),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -103,10 +103,24 @@ async def read_one(knowledgebase_id: UUID, caller: Caller, reader: ReaderDep) ->
 async def change_one(
     knowledgebase_id: UUID, body: dict[str, JsonValue], origin: OriginDep, runtime: RuntimeDep
 ) -> KnowledgeBase:
-    """Change the fields that are given; the others stay. Chunk settings hold for documents that come after."""
+    """Change the fields that are given; the others stay. Chunk settings hold for documents that come after.
+
+    Another `embedding_model` starts a re-index: `reindex` says how far it is, searches go on with the old model until
+    it is done. One under way to yet another model is superseded.
+    """
+    return await change(runtime, origin, knowledgebase_id, body)
+
+
+@router.post(
+    "/{knowledgebase_id}/reindex/cancel",
+    operation_id="cancelReindex",
+    responses=_answers(examples.KNOWLEDGE_BASE, 401, 404, 409, 503),
+)
+async def cancel_one(knowledgebase_id: UUID, origin: OriginDep, runtime: RuntimeDep) -> KnowledgeBase:
+    """Cancel the re-index under way: the knowledge base keeps its embedding model."""
     async with runtime.sessions.begin() as session:
         base = await knowledge.lock_knowledge_base(session, knowledgebase_id, user_id=origin.user_id)
-        return await knowledge.change_knowledge_base(session, origin, base, overlay(base, body))
+        return await cancel_reindex(session, origin, base)
 
 
 @router.delete("/{knowledgebase_id}", operation_id="deleteKnowledgeBase", responses=problems(401, 404, 503))

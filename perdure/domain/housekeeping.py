@@ -11,3 +11,6 @@ class ReconcileResult(BaseModel):
     settled: int = 0
     adopted: int = 0
     payloads_deleted: int = 0
+    documents_failed: int = 0
+    reindexes_failed: int = 0
+    knowledge_bases_emptied: int = 0

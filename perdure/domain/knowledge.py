@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from perdure.domain.flows import RetrievalStrategy
 from perdure.domain.generation import ModelRef
+from perdure.domain.reindexing import EmbeddingChoice, Reindex
 
 LOCAL_EMBEDDING = ModelRef(provider="local", name="wordllama")
 """The embedded model of embeddings: static word vectors, on the processor, without a download."""
@@ -111,8 +112,14 @@ class KnowledgeBase(BaseModel):
     version: int = Field(description="Counts every change, of settings and of documents.")
     document_count: int
     chunk_count: int = Field(description="Chunks that can be found: those of documents that are ready.")
+    reindex: Reindex | None = Field(default=None, description="The latest change of the embedding model.")
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def embedding(self) -> EmbeddingChoice:
+        """What its vectors are made with."""
+        return EmbeddingChoice(model=self.embedding_model, dimension=self.embedding_dimension)
 
     @property
     def fields(self) -> KnowledgeBaseFields:

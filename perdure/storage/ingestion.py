@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from perdure.domain.errors import NotFoundError
 from perdure.domain.knowledge import Document, DocumentStatus, IngestionInput, IngestionProgress, KnowledgeBase
+from perdure.domain.reindexing import EmbeddingChoice
 from perdure.retrieval.reading import ReadChunk
 from perdure.storage.documents import DOCUMENT_COLUMNS
-from perdure.storage.knowledge import document_data, lock_knowledge_base, record_change
+from perdure.storage.knowledge import document_data, lock_knowledge_base, record_change, share_knowledge_base
 from perdure.storage.knowledge_tables import ChunkRow, DocumentPieceRow, DocumentRow, PendingChunkRow
 
 _DOCUMENTS = cast("Table", DocumentRow.__table__)
@@ -127,11 +128,16 @@ async def store_batch(
     ingestion: IngestionInput,
     batch: Batch,
     embeddings: Mapping[str, Sequence[float]],
-    *,
-    dimension: int,
+    made_with: EmbeddingChoice,
 ) -> IngestionProgress:
-    """Keep the chunks of a batch with their embeddings, given by their text's hash. Raises NotFoundError."""
+    """Keep the chunks of a batch with their embeddings, given by their text's hash. Raises NotFoundError.
+
+    Nothing is kept when the knowledge base has another embedding model by now: the batch is still to do.
+    """
+    base = await share_knowledge_base(session, ingestion.knowledgebase_id)
     document = await read_under_way(session, ingestion, hold=True)
+    if base.embedding != made_with:
+        return IngestionProgress(chunks_done=document.chunks_done, chunks_total=document.chunks_total or 0)
     written = {**batch.known, **{digest: HalfVector(list(vector)).to_text() for digest, vector in embeddings.items()}}
     await session.execute(
         _STORE,
@@ -139,7 +145,7 @@ async def store_batch(
             "base": ingestion.knowledgebase_id,
             "document": ingestion.document_id,
             "upto": batch.upto,
-            "dimension": dimension,
+            "dimension": made_with.dimension,
             "hashes": list(written),
             "embeddings": list(written.values()),
         },

@@ -6,7 +6,7 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 from pydantic import JsonValue
-from sqlalchemy import Table, delete, func, insert, select, update
+from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from perdure.domain.errors import NotFoundError
@@ -20,7 +20,7 @@ from perdure.domain.knowledge import (
 )
 from perdure.domain.users import Origin
 from perdure.storage.events import append
-from perdure.storage.knowledge_tables import ChunkRow, DocumentRow, KnowledgeBaseRow
+from perdure.storage.knowledge_tables import KnowledgeBaseRow
 
 _BASES = cast("Table", KnowledgeBaseRow.__table__)
 _VIEW = tuple(_BASES.c[name] for name in KnowledgeBase.model_fields)
@@ -120,6 +120,17 @@ async def lock_knowledge_base(session: AsyncSession, knowledgebase_id: UUID, *, 
     return KnowledgeBase.model_validate({**row})
 
 
+async def share_knowledge_base(session: AsyncSession, knowledgebase_id: UUID) -> KnowledgeBase:
+    """Read one and keep others from changing it, beside others who do the same. Raises NotFoundError."""
+    found = await session.execute(
+        select(*_VIEW).where(_BASES.c.id == knowledgebase_id, _BASES.c.deleted_at.is_(None)).with_for_update(read=True)
+    )
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise no_knowledge_base(knowledgebase_id)
+    return KnowledgeBase.model_validate({**row})
+
+
 async def change_knowledge_base(
     session: AsyncSession, origin: Origin, base: KnowledgeBase, fields: KnowledgeBaseFields
 ) -> KnowledgeBase:
@@ -134,9 +145,10 @@ async def change_knowledge_base(
 
 
 async def delete_knowledge_base(session: AsyncSession, origin: Origin, base: KnowledgeBase) -> None:
-    """Delete one that is held, with its documents and chunks; its row stays for its events."""
-    await session.execute(delete(ChunkRow).where(ChunkRow.knowledgebase_id == base.id))
-    await session.execute(delete(DocumentRow).where(DocumentRow.knowledgebase_id == base.id))
+    """Mark one that is held as deleted: nobody finds it from here on, and housekeeping empties it (`storage.emptying`).
+
+    Its row stays for its events.
+    """
     emptied = {"deleted_at": datetime.now(UTC), "document_count": 0, "chunk_count": 0}
     await record_change(session, base, origin, "KnowledgeBaseDeleted", values=emptied)
 
@@ -153,7 +165,7 @@ async def record_change(
     """Write the next version of a knowledge base that is held, and its event; without an origin, by the worker."""
     following = {**(values or {}), "version": base.version + 1, "updated_at": max(datetime.now(UTC), base.updated_at)}
     await session.execute(update(_BASES).where(_BASES.c.id == base.id).values(following))
-    changed = base.model_copy(update={name: value for name, value in following.items() if name != "deleted_at"})
+    changed = KnowledgeBase.model_validate({**base.model_dump(), **following})
     await append(session, _event(event_type, changed, origin, data or {}))
     return changed
 

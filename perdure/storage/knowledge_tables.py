@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import ForeignKey, Identity, Index, PrimaryKeyConstraint, UniqueConstraint, func, text
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from perdure.storage.tables import Base
@@ -33,6 +33,8 @@ class KnowledgeBaseRow(Base):
     # Kept with every change of a document: a search decides by it how to look.
     document_count: Mapped[int] = mapped_column(server_default=text("0"))
     chunk_count: Mapped[int] = mapped_column(server_default=text("0"))
+    # The latest re-index: `domain.reindexing.Reindex`.
+    reindex: Mapped[dict[str, object] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
@@ -89,6 +91,18 @@ class PendingChunkRow(Base):
     search_vector: Mapped[str] = mapped_column(TSVECTOR)
 
     __table_args__ = (PrimaryKeyConstraint("document_id", "chunk_index"),)
+
+
+class ReindexVectorRow(Base):
+    """A vector of the model that a knowledge base is changing to, until all are there."""
+
+    __tablename__ = "reindex_vectors"
+
+    reindex_id: Mapped[UUID]
+    content_hash: Mapped[str]
+    embedding: Mapped[list[float]] = mapped_column(HALFVEC())
+
+    __table_args__ = (PrimaryKeyConstraint("reindex_id", "content_hash"),)
 
 
 class ChunkRow(Base):

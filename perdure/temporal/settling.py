@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.domain.executions import ExecutionStatus
@@ -40,6 +40,17 @@ async def is_known(client: Client, workflow_id: str) -> bool:
             return False
         raise
     return True
+
+
+async def is_under_way(client: Client, workflow_id: str) -> bool:
+    """Whether this workflow's latest run is running, by its state and not by the lists, which lag."""
+    try:
+        description = await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return description.status is WorkflowExecutionStatus.RUNNING
 
 
 async def end_run(client: Client, sessions: Sessions, ending: RunEnding) -> None:

@@ -109,10 +109,36 @@ async def test_settings_that_cannot_be_are_refused(alice: Caller, fields: dict[s
     assert problem["errors"][0]["loc"][-1] == place
 
 
-async def test_the_embedding_model_stays(alice: Caller) -> None:
+@pytest.mark.usefixtures("working")
+async def test_another_embedding_model_is_changed_to_by_a_re_index(
+    alice: Caller, bob: Caller, runtime: Runtime, model: ScriptedModel
+) -> None:
+    await model.reset()
+    base = await made(alice)
+    path = f"{BASES}/{base}"
+    await uploaded(alice, runtime, base, "a.txt", "Ships float.")
+    await alice.problem(409, "POST", f"{path}/reindex/cancel")
+    await bob.problem(404, "POST", f"{path}/reindex/cancel")
+    await bob.problem(404, "PUT", path, json={"embedding_model": "openai:text-embedding-3-small"})
+    for field, value in (
+        ("embedding_model", "openai:unknown"),
+        ("embedding_model", None),
+        ("embedding_dimension", 300),
+    ):
+        await alice.problem(422, "PUT", path, json={field: value})
+    wanted = {"embedding_model": "openai:scripted", "embedding_dimension": 64}
+    started = await alice.ok("PUT", path, json=wanted)
+    assert (started["embedding_model"], started["reindex"]["status"]) == ("local:wordllama", "running")
+    await runtime.client.get_workflow_handle(f"reindex-{started['reindex']['id']}").result()
+    done = await alice.ok("GET", path)
+    assert {name: done[name] for name in wanted} == wanted
+    assert (done["reindex"]["status"], done["reindex"]["chunks_done"]) == ("completed", 1)
+    events = await alice.ok("GET", f"/api/events/aggregate/{base}", params={"aggregate_type": "KnowledgeBase"})
+    assert [event["event_type"] for event in events][-2:] == ["ReindexStarted", "ReindexCompleted"]
+
+
+async def test_changes_that_cannot_be_are_refused(alice: Caller) -> None:
     path = f"{BASES}/{await made(alice)}"
-    problem = await alice.problem(409, "PUT", path, json={"embedding_model": "openai:text-embedding-3-small"})
-    assert "new one" in problem["detail"]
     await alice.problem(422, "PUT", path, json={"chunk_overlap": 400})
     await alice.problem(422, "PUT", path, json={"nme": "x"})
 

@@ -14,10 +14,12 @@ from perdure.domain.knowledge import (
     KnowledgeBaseCreate,
     RetrievalSettings,
 )
+from perdure.domain.reindexing import ReindexResult
 from perdure.domain.users import Origin
-from perdure.knowledge import search, take_in
+from perdure.knowledge import change, search, take_in
 from perdure.storage import documents, knowledge
 from perdure.temporal.ingesting import ingestion_id
+from perdure.temporal.reindexing import reindex_workflow_id
 from tests.support.running import Lab, replayer
 
 
@@ -83,6 +85,19 @@ class Library:
         async with self.lab.runtime.sessions.begin() as session:
             base = await knowledge.lock_knowledge_base(session, document.knowledgebase_id, user_id=self.lab.user_id)
             await documents.delete_document(session, self.origin, base, document.id)
+
+    async def change(self, base: KnowledgeBase, **fields: JsonValue) -> KnowledgeBase:
+        return await change(self.lab.runtime, self.origin, base.id, fields)
+
+    async def reindexed(self, base: KnowledgeBase) -> KnowledgeBase:
+        """Wait for the end of the re-index that was started, replay it, and read the knowledge base."""
+        if base.reindex is None:
+            raise ValueError("no re-index was started")
+        workflow_id = reindex_workflow_id(base.reindex.id)
+        handle = self.lab.runtime.client.get_workflow_handle(workflow_id, result_type=ReindexResult)
+        await handle.result()
+        await replayer(self.lab.runtime.client.data_converter).replay_workflow(await handle.fetch_history())
+        return await self.base(base.id)
 
     async def search(self, *bases: KnowledgeBase, query: str, **settings: JsonValue) -> list[Hit]:
         return await search(

@@ -33,6 +33,9 @@ async def begin_turn(session: AsyncSession, asked: TurnInput) -> TurnPlace:
     """
     key = await _lock(session, asked)
     row = await _find(session, asked.execution_id)
+    if key is None and row is not None:
+        # Its starter has committed between the two looks.
+        key = await _lock(session, asked)
     if row is None:
         # Its starter has not committed yet or never will; the upsert waits for it to be known.
         opened = await upsert_session(

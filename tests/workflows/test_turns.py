@@ -5,14 +5,20 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.orm import ORMExecuteState
+from sqlalchemy.util import await_only
 
 from perdure.domain.errors import ConflictError
 from perdure.domain.executions import ExecutionStatus
-from perdure.domain.runs import ConversationRef, RunInput
+from perdure.domain.flows import ConcurrentTurns
+from perdure.domain.runs import ConversationRef, RunInput, TurnInput
 from perdure.domain.users import Origin
 from perdure.executions import cancel_execution
 from perdure.storage import sessions
+from perdure.storage.chats import open_session
 from perdure.storage.tables import ChatTurnRow
+from perdure.storage.turns import add_turn, begin_turn
 from perdure.temporal.settling import settle_from_history
 from perdure.temporal.starting import call_turn, run_handle, start_run
 from tests.support.running import Lab
@@ -46,6 +52,30 @@ async def test_queue_answers_one_after_another_and_each_sees_the_answers_before(
     asked = [prompt(request) for request in await lab.model.requests()]
     assert [len(messages) for messages in asked] == [1, 3, 5, 7, 9]
     assert asked[4][:-1] == await kept_before(lab, 8)
+
+
+async def test_a_session_that_is_committed_between_two_looks_is_not_taken_for_a_deleted_one(lab: Lab) -> None:
+    flow = await lab.chatflow()
+    execution_id, looks = uuid4(), 0
+
+    async def commit_the_start() -> None:
+        async with lab.runtime.sessions.begin() as starter:
+            opened = await open_session(starter, user_id=lab.user_id, session_id="new", flow_id=flow.id)
+            await add_turn(starter, opened.key, opened.turns, execution_id)
+
+    def before_the_second_look(_state: ORMExecuteState) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            await_only(commit_the_start())
+
+    conversation = ConversationRef(user_id=lab.user_id, session_id="new", upto=0, ordered=True)
+    asked = TurnInput(execution_id=execution_id, flow_id=flow.id, conversation=conversation, mode=ConcurrentTurns.QUEUE)
+    async with lab.runtime.sessions.begin() as session:
+        event.listen(session.sync_session, "do_orm_execute", before_the_second_look)
+        place = await begin_turn(session, asked)
+    assert looks > 2
+    assert (place.upto, place.is_gone) == (0, False)
 
 
 async def kept_before(lab: Lab, count: int) -> list[tuple[str, str]]:

@@ -142,7 +142,8 @@ async def _start(runtime: Runtime, request: StartRequest, execution_id: UUID, se
         conversation = await _converse(connection, request, execution_id, session_id) if session_id else None
         run = _run_input(request, execution_id, conversation, default_model(runtime.settings.llm))
         if request.idempotency_key is None:
-            await _list_and_start(runtime, connection, run)
+            if not await _list_and_start(runtime, connection, run):
+                return run
         elif await insert_started(connection, run.header):
             # Whoever inserts a key's row is the one who starts its run.
             await start_run(runtime.client, run)
@@ -164,15 +165,18 @@ async def _converse(
     return ConversationRef(user_id=request.user_id, session_id=session_id, upto=opened.messages, ordered=True)
 
 
-async def _list_and_start(runtime: Runtime, connection: AsyncConnection, run: RunInput) -> None:
-    """Insert the row and start the workflow at the same time: the id is new, so neither can have been done before."""
+async def _list_and_start(runtime: Runtime, connection: AsyncConnection, run: RunInput) -> bool:
+    """Insert the row and start the workflow at the same time: the id is new, so neither can have been done before.
+
+    False: the run was faster. It has ended, and has listed and counted itself.
+    """
     starting = asyncio.create_task(start_run(runtime.client, run))
     try:
-        if not await insert_started(connection, run.header):
-            raise _TakenError
+        is_first = await insert_started(connection, run.header)
         await starting
     finally:
         starting.cancel()
+    return is_first
 
 
 async def find_started(runtime: Runtime, request: KeyedRequest) -> Execution | None:

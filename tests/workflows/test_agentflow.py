@@ -12,7 +12,8 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest, Res
 
 from perdure.domain.errors import ConflictError
 from perdure.domain.executions import ExecutionStatus, NodeStatus
-from perdure.executions import cancel_execution, get_execution
+from perdure.executions import StartRequest, cancel_execution, get_execution, start_execution
+from perdure.storage.tables import FlowActivityRow
 from perdure.temporal.history import read_run
 from perdure.temporal.starting import run_handle
 from tests.support.running import Lab
@@ -232,3 +233,16 @@ async def test_a_team_that_names_half_a_model_fails_with_advice(lab: Lab) -> Non
     assert execution.status is ExecutionStatus.FAILED
     assert "llm_model" in (execution.error_message or "")
     assert await lab.model.requests() == ()
+
+
+async def test_a_run_that_has_ended_before_it_is_listed_is_started_all_the_same(lab: Lab) -> None:
+    flow = await lab.agentflow(agents=[{"name": "Solo"}])
+    request = StartRequest(flow.id, lab.user_id, {"message": "Go."}, flow=flow)
+    execution_id = uuid4()
+    await start_execution(lab.runtime, request, execution_id=execution_id)
+    await lab.finish(execution_id)
+    # The row is there by now, as where the run's end comes first.
+    assert (await start_execution(lab.runtime, request, execution_id=execution_id)).id == execution_id
+    async with lab.runtime.sessions() as session:
+        activity = await session.get_one(FlowActivityRow, flow.id)
+        assert (activity.execution_count, activity.last_execution_status) == (1, "completed")

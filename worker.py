@@ -17,6 +17,7 @@ from activities.housekeeping import HousekeepingActivities
 from activities.memory import MemoryActivities
 from activities.records import RecordActivities
 from activities.subflows import SubflowActivities
+from activities.telling import TellingInterceptor
 from activities.tools import ToolActivities
 from perdure.bootstrap import Runtime
 from perdure.knowledge_tool import knowledge_search
@@ -76,7 +77,7 @@ def build_worker(
 ) -> Worker:
     """Build a worker over the runtime's client. Tests leave it unversioned and give it the checking runner."""
     generating = GenerateActivities(models, toolbox, runtime.single, live)
-    calling = ToolActivities(toolbox, runtime.single, live)
+    calling = ToolActivities(toolbox, runtime.single)
     subflows = SubflowActivities(runtime.sessions)
     recording = RecordActivities(runtime.client, runtime.sessions, runtime.single)
     remembering = MemoryActivities(runtime.sessions)
@@ -101,7 +102,8 @@ def build_worker(
         workflow_runner=runner or production_runner(),
         # What the SDK calls its debug mode: workflow code runs on this loop instead of in threads (decision 7).
         debug_mode=runner is None,
-        interceptors=[EdgeInterceptor()],
+        # The first is the outermost: what it tells of failures are the edge's words.
+        interceptors=[TellingInterceptor(live), EdgeInterceptor()],
         max_concurrent_activities=runtime.settings.worker.max_concurrent_steps,
         max_eager_activity_reservations_per_workflow_task=20,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

@@ -10,7 +10,6 @@ from activities.heartbeat import heartbeating
 from perdure.domain.runs import CallToolInput, CallToolResult
 from perdure.domain.text import storable
 from perdure.domain.tools import BadToolError, ToolContext
-from perdure.live import LiveWriter, StepStarted
 from perdure.storage.transcripts import KeptOutput, keep_output, kept_output
 from perdure.tools import Toolbox, ToolCallError
 
@@ -18,10 +17,9 @@ from perdure.tools import Toolbox, ToolCallError
 class ToolActivities:
     """Tool calls; built once per worker with what they need."""
 
-    def __init__(self, toolbox: Toolbox, database: AsyncEngine, live: LiveWriter) -> None:
+    def __init__(self, toolbox: Toolbox, database: AsyncEngine) -> None:
         self._toolbox = toolbox
-        self._attempts = Attempts(database, live)
-        self._live = live
+        self._attempts = Attempts(database)
 
     @activity.defn
     async def call_tool(self, step: CallToolInput) -> CallToolResult:
@@ -44,7 +42,6 @@ class ToolActivities:
                 if found is not None:
                     return found
             started_at = datetime.now(UTC)
-            self._live.publish(step.execution_id, StepStarted(node_id=step.step_id, attempt=info.attempt))
             try:
                 output = await self._toolbox.call(step.tool, step.call, context)
             except BadToolError as error:

@@ -61,6 +61,7 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, on_bound: Callable[[str,
     )
     # uvicorn logs addresses at INFO, with their queries where a WebSocket opens.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").disabled = True
     if on_bound is not None:
         on_bound(host, port)
     _log.info("The API listens on %s port %d", host, port)

@@ -1,14 +1,10 @@
 """A run watched over HTTP: every event and every word, from any frame on, through crashes, from any API process."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from uuid import uuid4
 
-import orjson
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from pydantic import JsonValue
 
 from tests.support.event_reading import EventReader, ReadEvent, event_stream
 from tests.support.product import API, JsonObject, Product, free_port
@@ -22,7 +18,7 @@ WORDS = "one two three four five six seven eight nine ten"
 
 @pytest.fixture
 async def flow_id(product: Product) -> str:
-    agents = [{"name": "One", "id": "one"}, {"name": "Two", "id": "two"}]
+    agents: JsonValue = [{"name": "One", "id": "one"}, {"name": "Two", "id": "two"}]
     team: JsonObject = {"name": "Team", "agents": agents, "supervisor_config": MODEL, "orchestration_type": "parallel"}
     return str((await product.post(f"{API}/agentflows", team))["id"])
 
@@ -91,3 +87,36 @@ async def test_from_every_frame_on_the_rest_comes_and_nothing_else(
         assert reader.response.status == 204
     async with watch(product, execution_id, from_version="4") as reader:
         assert events_of(await reader.rest()) == told[3:]
+
+
+async def test_a_stream_outlasts_a_killed_api_and_a_restart_of_all_the_rest(
+    product: Product, model: ScriptedModel, flow_id: str
+) -> None:
+    await model.script(
+        Behaviour(text="lost words", hang_after_tokens=2, times=2), *[Behaviour(text=WORDS, token_delay_ms=40)] * 2
+    )
+    port = free_port()
+    await product.start("api", name="api 2", environment={"PERDURE_API__PORT": str(port)})
+    base = f"http://127.0.0.1:{port}"
+    execution_id = await start(product, flow_id)
+    try:
+        async with watch(product, execution_id, base=base) as reader:
+            frames = await reader.until("token", times=4)
+            await product.kill("api 2")
+        async with watch(product, execution_id, after=frames[-1].id) as reader:
+            # Worker, database and Temporal restart, and this reader stays.
+            await product.stop("worker")
+            await product.stop("services")
+            await product.start("services", "worker")
+            frames += await reader.rest()
+    finally:
+        if "api 2" in product.processes:
+            await product.stop("api 2")
+    events = events_of(frames)
+    assert [event["version"] for event in events] == list(range(1, len(events) + 1))
+    assert len({frame.id for frame in frames}) == len(frames)
+    for step in ("one", "two"):
+        second = [data for name, data in words_of(frames, step) if name == "token" and data["attempt"] == 2]
+        assert "".join(str(data["text"]) for data in second) == WORDS
+        assert [data["index"] for data in second] == list(range(10))
+    assert frames[-1].data["event_type"] == "ExecutionCompleted"

@@ -20,6 +20,7 @@ from activities.records import RecordActivities
 from activities.reindexing import ReindexActivities
 from activities.reuse import ReuseActivities
 from activities.subflows import SubflowActivities
+from activities.telling import TellingInterceptor
 from activities.tools import ToolActivities
 from perdure.bootstrap import Runtime
 from perdure.knowledge_tool import knowledge_search
@@ -108,7 +109,8 @@ def build_worker(
         workflow_runner=runner or production_runner(),
         # What the SDK calls its debug mode: workflow code runs on this loop instead of in threads (decision 7).
         debug_mode=runner is None,
-        interceptors=[EdgeInterceptor()],
+        # The first is the outermost: what it tells of failures are the edge's words.
+        interceptors=[TellingInterceptor(live), EdgeInterceptor()],
         max_concurrent_activities=runtime.settings.worker.max_concurrent_steps,
         max_eager_activity_reservations_per_workflow_task=20,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

@@ -11,7 +11,6 @@ from temporalio.exceptions import ApplicationError
 from activities.failures import Failure, as_application_error
 from perdure.domain.runs import StepRef
 from perdure.domain.text import storable
-from perdure.live import AttemptFailed, LiveWriter
 from perdure.storage.outages import waiting_out
 from perdure.storage.transcripts import FailedAttempt, keep_failure
 
@@ -20,11 +19,10 @@ Found = TypeVar("Found")
 
 
 class Attempts:
-    """The database and the live channel as a step's attempts use them. One per worker."""
+    """The database as a step's attempts use it. One per worker."""
 
-    def __init__(self, database: AsyncEngine, live: LiveWriter) -> None:
+    def __init__(self, database: AsyncEngine) -> None:
         self._database = database
-        self.live = live
 
     async def within_reach(
         self, work: Callable[[AsyncConnection, Argument], Awaitable[Found]], argument: Argument
@@ -37,13 +35,12 @@ class Attempts:
         raise AssertionError  # waiting_out ends by returning or by raising
 
     async def failed(self, ref: StepRef, failure: Failure, *, name: str, max_retries: int) -> ApplicationError:
-        """Tell the watchers, count the failure, and say what to raise.
+        """Count the failure, and say what to raise.
 
         Counted by us and not by Temporal: a step that loses its worker has not used up its retries.
         """
         attempt = activity.info().attempt
         detail = storable(failure.detail)
-        self.live.publish(ref.execution_id, AttemptFailed(node_id=ref.step_id, attempt=attempt, error=detail))
         kept = FailedAttempt(ref=ref, attempt=attempt, kind=failure.kind, detail=detail)
         failures = await self.within_reach(keep_failure, kept) if failure.retryable else 1
         return as_application_error(failure, name=name, exhausted=failure.retryable and failures > max_retries)

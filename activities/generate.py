@@ -16,7 +16,7 @@ from perdure.domain.memories import MemoryUse
 from perdure.domain.runs import GenerateInput, GenerateResult, StepRef
 from perdure.domain.text import storable
 from perdure.domain.tools import BadToolError, tool_step_id
-from perdure.live import LiveWriter, StepStarted, Token, ToolCalled
+from perdure.live import LiveWriter, Token, ToolCalled
 from perdure.llm import ModelCallError, Models
 from perdure.orchestration.prompts import with_context
 from perdure.storage.transcripts import Words, keep_answer, keep_partial, kept_answer, read_words
@@ -30,7 +30,7 @@ class GenerateActivities:
     def __init__(self, models: Models, toolbox: Toolbox, database: AsyncEngine, live: LiveWriter) -> None:
         self._models = models
         self._toolbox = toolbox
-        self._attempts = Attempts(database, live)
+        self._attempts = Attempts(database)
         self._memory = Remembering(self._attempts)
         self._live = live
 
@@ -50,7 +50,6 @@ class GenerateActivities:
                     self._tell_of_tools(step, found)
                     return found
             started_at = datetime.now(UTC)
-            self._live.publish(step.execution_id, StepStarted(node_id=step.step_id, attempt=info.attempt))
             specs = await self._specs(step, ref)
             request, memory = await self._request(step, specs)
             generation = await self._call(step, request, ref, info.attempt)

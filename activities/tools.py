@@ -10,7 +10,7 @@ from activities.heartbeat import heartbeating
 from perdure.domain.runs import CallToolInput, CallToolResult
 from perdure.domain.text import storable
 from perdure.domain.tools import BadToolError, ToolContext
-from perdure.live import LiveWriter, SourcesFound, StepStarted, ToolReturned
+from perdure.live import LiveWriter, SourcesFound, ToolReturned
 from perdure.storage.transcripts import KeptOutput, keep_output, kept_output
 from perdure.tools import Toolbox, ToolCallError
 
@@ -20,7 +20,7 @@ class ToolActivities:
 
     def __init__(self, toolbox: Toolbox, database: AsyncEngine, live: LiveWriter) -> None:
         self._toolbox = toolbox
-        self._attempts = Attempts(database, live)
+        self._attempts = Attempts(database)
         self._live = live
 
     @activity.defn
@@ -45,7 +45,6 @@ class ToolActivities:
                     await self._tell(step, found)
                     return found
             started_at = datetime.now(UTC)
-            self._live.publish(step.execution_id, StepStarted(node_id=step.step_id, attempt=info.attempt))
             try:
                 output = await self._toolbox.call(step.tool, step.call, context)
             except BadToolError as error:

@@ -23,8 +23,10 @@ from api.routes import (
     knowledgebases,
     openai,
     sessions,
+    watch,
 )
 from perdure.bootstrap import Runtime
+from perdure.watching import Watching
 
 _DESCRIPTION = """
 Agentflows and chatflows that run durably: every execution is a Temporal workflow.
@@ -50,8 +52,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.authenticator = Authenticator(runtime.settings, runtime.single)
     app.state.login_desk = auth.LoginDesk()
     app.state.stopping = asyncio.Event()
+    app.state.watching = Watching(runtime)
     rooms = (health, auth, flows, agents, executions, approvals, chat, chat_stream, sessions, knowledgebases, openai)
-    for room in (*rooms, forks, events, problems, docs):
+    for room in (*rooms, forks, watch, events, problems, docs):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)

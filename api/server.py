@@ -20,6 +20,7 @@ DRAIN_SECONDS = 4
 """Calls under way get so long to finish; with what uvicorn takes itself, stopping stays under five seconds."""
 
 _BACKLOG = 2048
+_MESSAGE_BYTES = 16 * 1024
 
 
 class _Server(uvicorn.Server):
@@ -46,6 +47,9 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, on_bound: Callable[[str,
             app,
             http="httptools",
             ws="websockets-sansio",
+            # Whoever watches sends nothing; deflating every token would cost memory and time for each watcher.
+            ws_max_size=_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             # Tokens of event streams stand in the query: no line of a log may hold it.
@@ -57,6 +61,7 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, on_bound: Callable[[str,
     )
     # uvicorn logs addresses at INFO, with their queries where a WebSocket opens.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").disabled = True
     if on_bound is not None:
         on_bound(host, port)
     _log.info("The API listens on %s port %d", host, port)

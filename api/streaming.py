@@ -31,6 +31,9 @@ Result = TypeVar("Result")
 HEARTBEAT_SECONDS = 15.0
 """Proxies cut connections on which nothing comes for long."""
 
+SEND_SECONDS = 30.0
+"""How long a frame may wait for a reader that takes nothing. Then it is cut off; it can take up the stream again."""
+
 LOOK_SECONDS = 15.0
 """After so much silence a run's record is looked at: the channel may lose an end when its server crashes."""
 
@@ -68,17 +71,23 @@ class EventStream(StreamingResponse):
             tasks.add(asyncio.create_task(self._stopping.wait(), name="stop of an event stream"))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
+            if sending.done() and not sending.result():
+                return
         finally:
             for task in tasks:
                 task.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send_frames(self, send: Send) -> None:
+    async def _send_frames(self, send: Send) -> bool:
+        """Send them all; False when the reader takes none of them any more."""
         async with aclosing(self._frames):
             async for frame in self._frames:
-                await send({"type": "http.response.body", "body": frame, "more_body": True})
+                try:
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await send({"type": "http.response.body", "body": frame, "more_body": True})
+                except TimeoutError:
+                    return False
+        return True
 
 
 async def _beat(send: Send) -> None:

@@ -57,6 +57,9 @@ class ApiSettings(BaseModel):
         default=["http://localhost:3000", "http://localhost:5173"],
         description="Where browsers may call from: front ends that are served elsewhere.",
     )
+    watcher_backlog: int = Field(
+        default=10_000, gt=0, description="How many frames whoever watches a run may fall behind before it is cut off."
+    )
 
 
 class TemporalSettings(BaseModel):

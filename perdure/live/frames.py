@@ -26,7 +26,8 @@ class StepStarted(BaseModel):
 
     kind: Literal["step_started"] = "step_started"
     node_id: str
-    attempt: int
+    attempt: int = Field(description="From 1; from 1 again when an operator sends the run back to before the step.")
+    run_id: str | None = Field(default=None, description="The run in Temporal's sense that the attempt belongs to.")
 
 
 class AttemptFailed(BaseModel):

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -43,6 +44,17 @@ LIMIT $5
 _READ_ENDS = "SELECT execution_id, data FROM live_frames WHERE kind = 'end' AND execution_id = ANY($1::uuid[])"
 
 
+@dataclass(frozen=True)
+class _Mark:
+    """Stands among the notices: whoever put it there learns when those before it have been handed out."""
+
+    reached: "asyncio.Future[None]"
+
+    def reach(self) -> None:
+        if not self.reached.done():
+            self.reached.set_result(None)
+
+
 class Ending:
     """Somebody's wait for the end of one execution."""
 
@@ -73,7 +85,7 @@ class LiveReader:
         self._database_url = database_url
         self._subscriptions: defaultdict[UUID, set[Subscription]] = defaultdict(set)
         self._endings: defaultdict[UUID, set[Ending]] = defaultdict(set)
-        self._notices: list[RowsNotice | EndNotice] = []
+        self._notices: list[RowsNotice | EndNotice | _Mark] = []
         self._news = asyncio.Event()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._connected = asyncio.Event()
@@ -101,11 +113,19 @@ class LiveReader:
                     yield row.frame
 
     async def rows(
-        self, execution_id: UUID, *, ended: bool = False, silence_seconds: float | None = None
+        self,
+        execution_id: UUID,
+        *,
+        ended: bool = False,
+        silence_seconds: float | None = None,
+        beyond_end: bool = False,
+        on_stored: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[Row | None]:
         """Yield what `subscribe` does, each frame with its writer's number: what a watcher keeps to go on from there.
 
         Yields None after every `silence_seconds` without a frame: the end may have been lost with the server.
+        With `beyond_end` it goes on after `End`, until the caller closes it: an operator may have sent the run back.
+        `on_stored` is called whenever all that was stored has been yielded.
 
         Raises:
             TooSlowError: the caller has fallen too far behind.
@@ -113,7 +133,7 @@ class LiveReader:
         subscription = Subscription()
         self._subscriptions[execution_id].add(subscription)
         try:
-            while not subscription.ended:
+            while beyond_end or not subscription.ended:
                 row = subscription.next_row()
                 if row is not None:
                     yield row
@@ -121,12 +141,35 @@ class LiveReader:
                     await self._read_page(execution_id, subscription)
                 elif ended:
                     return
-                elif not await subscription.wait(silence_seconds):
-                    yield None
+                else:
+                    on_stored()
+                    if not await subscription.wait(silence_seconds):
+                        yield None
         finally:
             self._subscriptions[execution_id].discard(subscription)
             if not self._subscriptions[execution_id]:
                 del self._subscriptions[execution_id]
+
+    async def catch_up(self, seconds: float) -> bool:
+        """Wait until all that was committed before this call has been handed to those who watch.
+
+        False when the database did not answer in so many seconds.
+        """
+        mark = _Mark(asyncio.get_running_loop().create_future())
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connected.wait()
+                async with self._turn:
+                    if self._connection is None or self._connection.is_closed():
+                        return False
+                    # The server sends what there is to hear before it says that it is ready for the next statement.
+                    await self._connection.execute("SELECT 1")
+                self._notices.append(mark)
+                self._news.set()
+                await mark.reached
+        except LOST:
+            return False
+        return True
 
     @asynccontextmanager
     async def ending(self, execution_id: UUID) -> AsyncGenerator[Ending]:
@@ -185,8 +228,11 @@ class LiveReader:
             self._news.clear()
             if connection.is_closed():
                 raise ConnectionResetError("the server closed the connection")
-            notices, self._notices = self._notices, []
-            await self._deliver(connection, notices)
+            heard, self._notices = self._notices, []
+            await self._deliver(connection, [notice for notice in heard if not isinstance(notice, _Mark)])
+            for mark in heard:
+                if isinstance(mark, _Mark):
+                    mark.reach()
 
     async def _catch_up(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         """Listen, and find out what happened while nobody did."""

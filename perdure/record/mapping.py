@@ -4,7 +4,7 @@ The order is that of event ids, never of times: Temporal may write an event with
 History events that mean nothing to users (workflow tasks, markers, kinds we do not know) are passed over.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 
@@ -29,21 +29,37 @@ from perdure.record.reading import Reading, Recorded, to_time
 
 def to_events(history: Sequence[Recorded], run_id: str) -> list[ExecutionEvent]:
     """Map a run's history to its events, versions 1, 2, 3 … without holes."""
-    reading = Reading()
-    events: list[ExecutionEvent] = []
-    for recorded in history:
-        mapped = _MAPPING.get(recorded.event.event_type, _nothing)(recorded, reading)
-        if mapped is not None:
-            events.append(
-                ExecutionEvent(
-                    version=len(events) + 1,
-                    timestamp=to_time(recorded.event.event_time),
-                    run_id=run_id,
-                    history_event_id=recorded.event.event_id,
-                    data=mapped,
+    return Mapper(run_id).add(history)
+
+
+class Mapper:
+    """Maps a run's history as it grows: what was mapped stays, and costs nothing again."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        """The run in Temporal's sense that the history has come to; resetting an execution begins another one."""
+        self._reading = Reading()
+        self._version = 0
+
+    def add(self, history: Iterable[Recorded]) -> list[ExecutionEvent]:
+        """The events that the next history events map to."""
+        events: list[ExecutionEvent] = []
+        for recorded in history:
+            mapped = _MAPPING.get(recorded.event.event_type, _nothing)(recorded, self._reading)
+            if isinstance(mapped, RunReset):
+                self.run_id = recorded.event.workflow_task_failed_event_attributes.new_run_id
+            if mapped is not None:
+                self._version += 1
+                events.append(
+                    ExecutionEvent(
+                        version=self._version,
+                        timestamp=to_time(recorded.event.event_time),
+                        run_id=self.run_id,
+                        history_event_id=recorded.event.event_id,
+                        data=mapped,
+                    )
                 )
-            )
-    return events
+        return events
 
 
 def _nothing(_recorded: Recorded, _reading: Reading) -> None:

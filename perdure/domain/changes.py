@@ -94,6 +94,34 @@ class DocumentDeleted(_DocumentChange):
     type: Literal["DocumentDeleted"] = "DocumentDeleted"
 
 
+class _ReindexChange(_KnowledgeBaseChange):
+    reindex: dict[str, JsonValue] = Field(description="The re-index after the change: model, progress, error.")
+
+
+class ReindexStarted(_ReindexChange):
+    """The chunks of a knowledge base are embedded by another model."""
+
+    type: Literal["ReindexStarted"] = "ReindexStarted"
+
+
+class ReindexCompleted(_ReindexChange):
+    """Searches use the vectors of the new model from here on."""
+
+    type: Literal["ReindexCompleted"] = "ReindexCompleted"
+
+
+class ReindexFailed(_ReindexChange):
+    """A re-index could not be completed; the vectors before stay in use."""
+
+    type: Literal["ReindexFailed"] = "ReindexFailed"
+
+
+class ReindexCancelled(_ReindexChange):
+    """A re-index was cancelled, or another one took its place; the vectors before stay in use."""
+
+    type: Literal["ReindexCancelled"] = "ReindexCancelled"
+
+
 class _SessionChange(_Change):
     aggregate_type = "Session"
 
@@ -196,6 +224,10 @@ ChangeEventData = Annotated[
     | DocumentReady
     | DocumentFailed
     | DocumentDeleted
+    | ReindexStarted
+    | ReindexCompleted
+    | ReindexFailed
+    | ReindexCancelled
     | SessionCreated
     | SessionCleared
     | SessionDeleted

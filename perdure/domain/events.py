@@ -385,6 +385,18 @@ class ExecutionEvent(BaseModel):
 
     aggregate_type: ClassVar[AggregateType] = "Execution"
 
+    @classmethod
+    def of(cls, event: Event) -> "ExecutionEvent":
+        """Read it back from its envelope. Raises ValidationError where that is none of an execution's."""
+        return cls.model_validate(
+            {
+                "version": event.version,
+                "timestamp": event.timestamp,
+                "data": {**event.event_data, "type": event.event_type},
+                **event.metadata,
+            }
+        )
+
     def to_event(self, execution_id: str, user_id: int | None) -> Event:
         """The envelope that clients see."""
         return Event(

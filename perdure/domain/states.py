@@ -24,9 +24,7 @@ class PendingApproval(ApprovalRequested):
     approved_by: list[str] = Field(default_factory=list[str], description="Email addresses.")
 
 
-Choice = Annotated[
-    DecisionMade | HandedOver | VotesCounted | ModelFellBack | AgentLeftOut, Field(discriminator="type")
-]
+Choice = Annotated[DecisionMade | HandedOver | VotesCounted | ModelFellBack | AgentLeftOut, Field(discriminator="type")]
 """Something that was decided in a run."""
 
 

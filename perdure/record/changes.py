@@ -1,9 +1,6 @@
 """The events of flows, knowledge bases, sessions and users → these as they stood. Any prefix is a valid state."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-
-from pydantic import JsonValue
 
 from perdure.domain import changes
 from perdure.domain.events import Event
@@ -59,7 +56,14 @@ def _knowledge_base(state: ChangedState | None, event: Event) -> KnowledgeBaseSt
             documents.pop(str(told.document["id"]), None)
         case changes.KnowledgeBaseDeleted():
             base, documents = told.knowledgebase, {}
-        case changes.KnowledgeBaseCreated() | changes.KnowledgeBaseUpdated():
+        case (
+            changes.KnowledgeBaseCreated()
+            | changes.KnowledgeBaseUpdated()
+            | changes.ReindexStarted()
+            | changes.ReindexCompleted()
+            | changes.ReindexFailed()
+            | changes.ReindexCancelled()
+        ):
             base = told.knowledgebase
         case _:
             pass
@@ -132,18 +136,3 @@ _FOLDS: Mapping[str, Callable[[ChangedState | None, Event], ChangedState]] = {
     "Session": _session,
     "User": _user,
 }
-
-
-def prefix_at(timestamps: Sequence[datetime], at: datetime) -> int:
-    """How many of the first events had happened by an instant: up to the first that is later.
-
-    Their order is not that of time, so the prefix ends where the first younger one stands.
-    """
-    return next((index for index, time in enumerate(timestamps) if time > at), len(timestamps))
-
-
-def child_of(data: Mapping[str, JsonValue]) -> str | None:
-    """The execution that a step started, as its `StepScheduled` tells; None where it is no flow's run."""
-    told = data.get("input")
-    child = told.get("execution_id") if isinstance(told, dict) else None
-    return child if isinstance(child, str) and data.get("node_type") == "flow" else None

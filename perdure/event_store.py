@@ -6,7 +6,7 @@ from uuid import UUID
 from perdure.bootstrap import Runtime
 from perdure.domain.errors import NotFoundError
 from perdure.domain.events import AggregateType, Event
-from perdure.storage.events import read_flow_events, read_knowledge_base_events, read_session_events
+from perdure.storage.events import read_flow_events, read_knowledge_base_events, read_session_events, read_user_events
 from perdure.storage.executions import owns_execution
 from perdure.temporal.history import read_run
 
@@ -19,7 +19,9 @@ NO_AGGREGATE = "There is no such aggregate: check its id and aggregate_type."
 async def read_events(
     runtime: Runtime, aggregate_id: str, aggregate_type: AggregateFilter | None, *, user_id: int
 ) -> list[Event]:
-    """All events of one aggregate of this user's, in order. Sessions are looked for last: their ids are any text.
+    """All events of one aggregate of this user's, in order.
+
+    Sessions are looked for after all that has a UUID, since their ids are any text; users last: theirs are numbers.
 
     Raises NotFoundError when there is none of that type, or it is not theirs.
     """
@@ -31,6 +33,11 @@ async def read_events(
     if aggregate_type in {None, "Session"}:
         async with runtime.sessions() as session:
             events = await read_session_events(session, aggregate_id, user_id=user_id)
+        if events:
+            return events
+    if aggregate_type in {None, "User"} and aggregate_id == str(user_id):
+        async with runtime.sessions() as session:
+            events = await read_user_events(session, user_id)
         if events:
             return events
     raise NotFoundError(NO_AGGREGATE)

@@ -27,6 +27,11 @@ class AgentflowWorkflow:
         self._ledger = Ledger(planned_nodes(run.flow))
         self._steps = TeamSteps(run, run.flow, self._ledger)
 
+    @property
+    def ledger(self) -> Ledger:
+        """What the run has done so far, as the workflow itself holds it."""
+        return self._ledger
+
     @workflow.run
     async def run(self, run: RunInput) -> RunResult:
         """Run the flow as it was at the start."""

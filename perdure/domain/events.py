@@ -281,6 +281,23 @@ class RunReset(_Data):
     type: Literal["RunReset"] = "RunReset"
     base_run_id: str
     reason: str | None
+    to_version: int | None = Field(
+        default=None, description="The last event of the base run that still counts; those after it do not."
+    )
+
+
+class ExecutionContinued(_Data):
+    """The history had grown long; the run goes on in a new one."""
+
+    type: Literal["ExecutionContinued"] = "ExecutionContinued"
+    new_run_id: str
+
+
+class EventUnreadable(_Data):
+    """Something happened here that this build cannot read: a newer one wrote it."""
+
+    type: Literal["EventUnreadable"] = "EventUnreadable"
+    history_event_type: str
 
 
 class EngineTrouble(_Data):
@@ -343,6 +360,8 @@ ExecutionEventData = Annotated[
     | ApprovalClosed
     | CancelRequested
     | RunReset
+    | ExecutionContinued
+    | EventUnreadable
     | EngineTrouble
     | ExecutionCompleted
     | ExecutionFailed
@@ -366,6 +385,18 @@ class ExecutionEvent(BaseModel):
 
     aggregate_type: ClassVar[AggregateType] = "Execution"
 
+    @classmethod
+    def of(cls, event: Event) -> "ExecutionEvent":
+        """Read it back from its envelope. Raises ValidationError where that is none of an execution's."""
+        return cls.model_validate(
+            {
+                "version": event.version,
+                "timestamp": event.timestamp,
+                "data": {**event.event_data, "type": event.event_type},
+                **event.metadata,
+            }
+        )
+
     def to_event(self, execution_id: str, user_id: int | None) -> Event:
         """The envelope that clients see."""
         return Event(
@@ -373,7 +404,7 @@ class ExecutionEvent(BaseModel):
             aggregate_type=self.aggregate_type,
             event_type=self.data.type,
             event_data=self.data.model_dump(mode="json", exclude={"type"}),
-            user_id=user_id,
+            user_id=self.data.user_id if isinstance(self.data, ApprovalDecided) else user_id,
             metadata={"run_id": self.run_id, "history_event_id": self.history_event_id},
             timestamp=self.timestamp,
             version=self.version,

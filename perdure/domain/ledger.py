@@ -55,6 +55,12 @@ class Ledger:
         self._cost_known = True
         self._reused = 0
 
+    def copy(self) -> "Ledger":
+        """A ledger of its own that says the same."""
+        twin = Ledger()
+        twin.__dict__.update(self.__dict__, _nodes=dict(self._nodes))
+        return twin
+
     def apply(self, data: ExecutionEventData, at: datetime) -> None:
         """Enter one event of the run; those that concern no node change nothing."""
         match data:

@@ -6,13 +6,16 @@ History events that mean nothing to users (workflow tasks, markers, kinds we do 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from pydantic import ValidationError
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 
 from perdure.domain.events import (
     CancelRequested,
     EngineTrouble,
+    EventUnreadable,
     ExecutionCancelled,
     ExecutionCompleted,
+    ExecutionContinued,
     ExecutionEvent,
     ExecutionEventData,
     ExecutionFailed,
@@ -33,33 +36,66 @@ def to_events(history: Sequence[Recorded], run_id: str) -> list[ExecutionEvent]:
 
 
 class Mapper:
-    """Maps a run's history as it grows: what was mapped stays, and costs nothing again."""
+    """Maps an execution's history as it grows, run after run in Temporal's sense; what was mapped costs nothing again.
+
+    Versions go on over runs: those that an execution handed out before it was reset or continued stay what they were.
+    """
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        """The run in Temporal's sense that the history has come to; resetting an execution begins another one."""
+        """The run that the history has come to."""
         self._reading = Reading()
         self._version = 0
+        self._lines: dict[str, list[tuple[int, int]]] = {}
+        """Of each run: which history event stands at which version, the kept ones of its base included."""
+
+    def next_run(self, run_id: str) -> None:
+        """Go on with another run of the same execution, given from its first event on."""
+        self.run_id = run_id
+        self._reading = Reading()
 
     def add(self, history: Iterable[Recorded]) -> list[ExecutionEvent]:
         """The events that the next history events map to."""
-        events: list[ExecutionEvent] = []
+        return [event for recorded in history if (event := self._next(recorded)) is not None]
+
+    def copied(self, history: Iterable[Recorded]) -> None:
+        """Take in what a reset copied from the run before: known, and not told again."""
         for recorded in history:
-            mapped = _MAPPING.get(recorded.event.event_type, _nothing)(recorded, self._reading)
-            if isinstance(mapped, RunReset):
-                self.run_id = recorded.event.workflow_task_failed_event_attributes.new_run_id
-            if mapped is not None:
-                self._version += 1
-                events.append(
-                    ExecutionEvent(
-                        version=self._version,
-                        timestamp=to_time(recorded.event.event_time),
-                        run_id=self.run_id,
-                        history_event_id=recorded.event.event_id,
-                        data=mapped,
-                    )
-                )
-        return events
+            self._map(recorded)
+
+    def _next(self, recorded: Recorded) -> ExecutionEvent | None:
+        data = self._map(recorded)
+        if data is None or (isinstance(data, ExecutionStarted) and self._version):
+            # A run that continues another is no second start.
+            return None
+        history_id = recorded.event.event_id
+        if isinstance(data, RunReset):
+            # Where the run's line leaves its base's; the history of one run alone is its own base.
+            base = self._lines.get(data.base_run_id) or self._lines.get(self.run_id, [])
+            kept = [place for place in base if place[0] < history_id]
+            self.run_id = recorded.event.workflow_task_failed_event_attributes.new_run_id or self.run_id
+            self._lines[self.run_id] = kept
+            data = data.model_copy(update={"to_version": kept[-1][1] if kept else 0})
+        self._version += 1
+        self._lines.setdefault(self.run_id, []).append((history_id, self._version))
+        return ExecutionEvent(
+            version=self._version,
+            timestamp=to_time(recorded.event.event_time),
+            run_id=self.run_id,
+            history_event_id=history_id,
+            data=data,
+        )
+
+    def _map(self, recorded: Recorded) -> ExecutionEventData | None:
+        try:
+            return _MAPPING.get(recorded.event.event_type, _nothing)(recorded, self._reading)
+        except (ValidationError, LookupError, TypeError):
+            # A newer build wrote it, or what it belongs to could not be read.
+            return EventUnreadable(history_event_type=_kind(recorded))
+
+
+def _kind(recorded: Recorded) -> str:
+    return EventType.Name(recorded.event.event_type).removeprefix("EVENT_TYPE_")
 
 
 def _nothing(_recorded: Recorded, _reading: Reading) -> None:
@@ -102,6 +138,11 @@ def _timed_out(_recorded: Recorded, _reading: Reading) -> ExecutionTimedOut:
     return ExecutionTimedOut()
 
 
+def _continued(recorded: Recorded, _reading: Reading) -> ExecutionContinued:
+    attributes = recorded.event.workflow_execution_continued_as_new_event_attributes
+    return ExecutionContinued(new_run_id=attributes.new_execution_run_id)
+
+
 def _cancel_requested(recorded: Recorded, _reading: Reading) -> CancelRequested:
     cause = recorded.event.workflow_execution_cancel_requested_event_attributes.cause
     return CancelRequested(reason=cause or None)
@@ -123,6 +164,7 @@ _MAPPING: Mapping["EventType.ValueType", Callable[[Recorded, Reading], Execution
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: _cancelled,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: _terminated,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: _timed_out,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW: _continued,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: _cancel_requested,
     EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: _task_failed,
     EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: steps.step_scheduled,

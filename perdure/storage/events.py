@@ -75,6 +75,16 @@ async def read_flow_events(session: AsyncSession, flow_id: UUID, *, user_id: int
     return await _read(session, "Flow", flow_id, FlowRow, user_id)
 
 
+async def read_user_events(session: AsyncSession, user_id: int) -> list[Event]:
+    """All events of a user. Empty where there is none."""
+    rows = await session.scalars(
+        select(EventRow)
+        .where(EventRow.aggregate_type == "User", EventRow.aggregate_id == str(user_id))
+        .order_by(EventRow.version)
+    )
+    return [to_event(row) for row in rows]
+
+
 async def _read(
     session: AsyncSession,
     aggregate_type: str,

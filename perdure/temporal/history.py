@@ -16,8 +16,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.domain.events import ExecutionEvent
 from perdure.record.fold import RunState, fold
-from perdure.record.mapping import to_events
+from perdure.record.mapping import Mapper
 from perdure.record.reading import Recorded
+from perdure.temporal.runs import runs_of
 from perdure.temporal.starting import run_handle
 
 
@@ -38,7 +39,10 @@ class RunHistory:
 
 
 async def read_run(client: Client, execution_id: object) -> RunHistory | None:
-    """Read the history of an execution's latest run. None when Temporal knows no such run (any more)."""
+    """Read the history of an execution, over resets and continuations. None when Temporal knows none (any more).
+
+    `run_id`, `input` and `taken` are of its latest run.
+    """
     handle = run_handle(client, execution_id)
     try:
         history = await handle.fetch_history()
@@ -47,11 +51,25 @@ async def read_run(client: Client, execution_id: object) -> RunHistory | None:
             return None
         raise
     first = history.events[0].workflow_execution_started_event_attributes
-    recorded = await decode(client.data_converter, history.events)
+    mapper = Mapper(first.original_execution_run_id)
+    events: list[ExecutionEvent] = []
+    known: set[str] = set()
+    recorded: list[Recorded] = []
+    for run in await runs_of(client, str(execution_id), history.events):
+        recorded = await decode(client.data_converter, run.history)
+        if run.own and run.base_run_id in known:
+            mapper.next_run(run.run_id)
+            mapper.copied(recorded[: run.own])
+            events += mapper.add(recorded[run.own :])
+        else:
+            # The first one, a continuation, or one whose base Temporal has forgotten.
+            mapper.next_run(run.base_run_id if run.own else run.run_id)
+            events += mapper.add(recorded)
+        known.add(run.run_id)
     return RunHistory(
         run_id=first.original_execution_run_id,
         input=recorded[0].values[0],
-        events=to_events(recorded, first.original_execution_run_id),
+        events=events,
         taken=any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED for event in history.events),
     )
 

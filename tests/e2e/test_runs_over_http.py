@@ -68,6 +68,14 @@ async def test_a_team_runs_and_everything_about_it_can_be_read(product: Product)
     assert told[-1] == "ExecutionCompleted"
     status, replay = await product.call("GET", f"/api/events/replay/{execution['id']}?to_version=2")
     assert (status, len(replay) if isinstance(replay, list) else 0) == (200, 2)
+    state = await product.get(f"/api/events/state/{execution['id']}")
+    assert (state["version"], state["status"]) == (len(told), "completed")
+    assert state["output_data"] == execution["output_data"]
+    metrics_then = state["metrics"]
+    assert isinstance(metrics_then, dict)
+    assert metrics_then["estimated_cost"] == metrics["estimated_cost"]
+    first = await product.get(f"/api/events/state/{execution['id']}?to_version=1")
+    assert (first["status"], first["output_data"]) == ("running", None)
 
 
 async def test_execute_returns_at_once_and_a_wait_ends_when_its_time_is_up(

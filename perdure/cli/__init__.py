@@ -7,6 +7,7 @@ as one sentence on stderr with exit code 1; a wrong usage exits with 2.
 import sys
 from collections.abc import Callable
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -22,6 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Url = Annotated[str, typer.Option(envvar="PERDURE_URL", help="Another API than that of this machine.")]
+Token = Annotated[str, typer.Option(envvar="PERDURE_TOKEN", help="A token or an API key; else one of admin@localhost.")]
+Execution = Annotated[UUID, typer.Argument(help="The execution's id.", metavar="EXECUTION")]
 Email = Annotated[str, typer.Argument(help="The user's address.", metavar="EMAIL")]
 
 
@@ -102,6 +106,36 @@ def demo() -> None:
     from perdure.cli.demo import run_demo
 
     run_demo()
+
+
+@app.command()
+def run(
+    flow: Annotated[str, typer.Argument(help="The flow's id or its name.", metavar="FLOW")],
+    message: Annotated[str, typer.Argument(help="The task, or what is said to a chatflow.", metavar="MESSAGE")],
+    session: Annotated[str, typer.Option(help="Of a chatflow: the conversation to go on with.")] = "",
+    url: Url = "",
+    token: Token = "",
+) -> None:
+    """Run a flow and show its steps and words as they come. Ctrl-C leaves the run going."""
+    from perdure.cli.runs import run_flow
+
+    run_flow(flow, message, session or None, url or None, token or None)
+
+
+@app.command()
+def watch(execution: Execution, url: Url = "", token: Token = "") -> None:
+    """Show a run from its first step on, as it goes on."""
+    from perdure.cli.runs import run_watch
+
+    run_watch(execution, url or None, token or None)
+
+
+@app.command()
+def cancel(execution: Execution, url: Url = "", token: Token = "") -> None:
+    """Stop a run."""
+    from perdure.cli.runs import run_cancel
+
+    run_cancel(execution, url or None, token or None)
 
 
 @app.command()

@@ -1,8 +1,9 @@
 """`perdure demo`: a team of agents and a chat assistant, run on the local model and shown as they work."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
+from uuid import UUID
 
 import typer
 from pydantic import JsonValue
@@ -10,24 +11,20 @@ from rich.console import Console
 
 from perdure.cli.accounts import token_of
 from perdure.cli.addresses import api_address
-from perdure.cli.api_client import ApiClient, KeptFlow
 from perdure.cli.configuration import load_settings
 from perdure.cli.database import ADMIN_EMAIL, checked_database
 from perdure.cli.demo_flows import CHAT, TASK, TEAM, TURNS
-from perdure.cli.demo_words import print_words, steps_table
 from perdure.cli.output import make_console, print_link, progress
 from perdure.cli.process import interruptible, run_until_stopped
+from perdure.cli.run_screen import RunScreen, steps_table
 from perdure.cli.system import open_system
+from perdure.client import AsyncPerdureClient
 from perdure.domain.errors import PerdureError, SetupError
-from perdure.domain.events import ASSISTANT
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.embedded.data_folder import DataFolder
 from perdure.embedded.endpoints import Endpoints, configured_database_url, resolve_endpoints
-from perdure.live import LiveReader
 from perdure.settings import Settings
 
-_POLL_SECONDS = 0.1
-_LAST_WORDS_SECONDS = 1.0
 _RUN_SECONDS = 60
 
 
@@ -49,11 +46,10 @@ def run_demo() -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the demo plays: a running API, what stands behind it, and the reader of the words."""
+    """Where the demo plays: a running API, and what stands behind it."""
 
     console: Console
-    client: ApiClient
-    reader: LiveReader
+    client: AsyncPerdureClient
     api_url: str
     endpoints: Endpoints
     namespace: str
@@ -85,7 +81,7 @@ async def _play_on_running(console: Console, settings: Settings) -> bool:
         return False
     if url is not None:
         token = await token_of(settings, await checked_database(settings), ADMIN_EMAIL)
-        async with ApiClient.connect(url, token) as client:
+        async with AsyncPerdureClient(url, token) as client:
             if await client.is_ready():
                 console.print(f"Using the API that runs at {url}")
                 await _play(console, settings, resolve_endpoints(settings), url)
@@ -100,52 +96,44 @@ async def _play_on_running(console: Console, settings: Settings) -> bool:
 
 async def _play(console: Console, settings: Settings, endpoints: Endpoints, api_url: str) -> None:
     token = await token_of(settings, endpoints.database_url, ADMIN_EMAIL)
-    async with ApiClient.connect(api_url, token) as client, LiveReader(endpoints.database_url) as reader:
-        stage = Stage(console, client, reader, api_url, endpoints, settings.temporal.namespace)
-        team = await client.create("agentflows", TEAM)
+    async with AsyncPerdureClient(api_url, token) as client:
+        stage = Stage(console, client, api_url, endpoints, settings.temporal.namespace)
+        team = await client.create_agentflow(TEAM)
         console.print(f"\n[bold]{team.name}[/] works on: {TASK}")
-        runs = [await _run(stage, team, {"message": TASK})]
-        chat = await client.create("chatflows", CHAT)
+        runs = [await _run(stage, team.id, {"message": TASK})]
+        chat = await client.create_chatflow(CHAT)
         console.print(f"\n[bold]{chat.name}[/] with buffer memory")
         session: str | None = None
         for message in TURNS:
             console.print(f"[cyan]You[/] {message}")
             known: dict[str, JsonValue] = {"session_id": session} if session else {}
-            answer = await _run(stage, chat, {"message": message, **known})
+            answer = await _run(stage, chat.id, {"message": message, **known})
             session = answer.session_id
             runs.append(answer)
         _print_summary(stage, runs)
 
 
-async def _run(stage: Stage, flow: KeptFlow, input_data: dict[str, JsonValue]) -> Execution:
+async def _run(stage: Stage, flow_id: UUID, input_data: dict[str, JsonValue]) -> Execution:
     """Run a flow to its end while its words appear.
 
     Raises:
         PerdureError: it did not complete.
     """
-    started = await stage.client.execute(flow.id, input_data)
-    labels = {agent.id: agent.name for agent in flow.agents} or {ASSISTANT: "Assistant"}
-    words = asyncio.create_task(print_words(stage.console, stage.reader, started.id, labels))
+    started = await stage.client.execute_flow(flow_id, input_data)
+    screen = RunScreen(stage.console)
     try:
-        async with asyncio.timeout(_RUN_SECONDS):
-            execution = await _until_over(stage.client, started, words)
+        async with asyncio.timeout(_RUN_SECONDS), aclosing(stage.client.watch_execution(started.id)) as updates:
+            async for update in updates:
+                screen.show(update)
     except TimeoutError as error:
         raise PerdureError(
             f"The execution {started.id} is not over after {_RUN_SECONDS} s: `perdure doctor` says what is missing."
         ) from error
     finally:
-        words.cancel()
-        await asyncio.wait({words})
+        screen.close()
+    execution = await stage.client.get_execution(started.id)
     if execution.status is not ExecutionStatus.COMPLETED:
         raise PerdureError(f"The execution {execution.id} {execution.status.value}: {execution.error_message}")
-    return execution
-
-
-async def _until_over(client: ApiClient, started: Execution, words: asyncio.Task[None]) -> Execution:
-    while not (execution := await client.execution(started.id)).status.is_final:
-        await asyncio.wait({words}, timeout=_POLL_SECONDS)
-    # The last words may still be on their way.
-    await asyncio.wait({words}, timeout=_LAST_WORDS_SECONDS)
     return execution
 
 

@@ -4,9 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -26,63 +24,27 @@ from typing_extensions import override
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from api import server
-from perdure.auth import issue_token
 from perdure.bootstrap import Runtime
-from perdure.domain.users import User
-from perdure.settings import ApiSettings
 from perdure.storage.users import ensure_user
 from perdure.watching import Place, Watching
 from tests.support.event_reading import ReadEvent, event_stream
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
+from tests.support.serving import Served, serving, token_of
 
 BACKLOG = 50
 WORDS = "one two three four five"
 
 
-@dataclass(frozen=True)
-class Served:
-    """A server on a port of its own."""
-
-    port: int
-    stop: asyncio.Event
-
-    def stream(self, execution_id: UUID) -> str:
-        return f"http://127.0.0.1:{self.port}/api/agent-builder/executions/{execution_id}/stream"
-
-    def socket(self, execution_id: UUID | str, **query: str | int) -> str:
-        asked = "&".join(f"{name}={value}" for name, value in query.items())
-        return f"ws://127.0.0.1:{self.port}/ws/executions/{execution_id}?{asked}"
-
-
-@asynccontextmanager
-async def serving(runtime: Runtime) -> AsyncGenerator[Served]:
-    settings = ApiSettings(port=0, watcher_backlog=BACKLOG)
-    stop = asyncio.Event()
-    bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    own = replace(runtime, settings=runtime.settings.model_copy(update={"api": settings}))
-    task = asyncio.create_task(server.run(own, stop, on_bound=lambda _host, port: bound.set_result(port)))
-    yield Served(await bound, stop)
-    stop.set()
-    await task
-
-
 @pytest.fixture
 async def served(runtime: Runtime) -> AsyncGenerator[Served]:
-    async with serving(runtime) as running:
+    async with serving(runtime, watcher_backlog=BACKLOG) as running:
         yield running
 
 
 @pytest.fixture
 def token(lab: Lab) -> str:
     return token_of(lab.runtime, lab.user_id)
-
-
-def token_of(runtime: Runtime, user_id: int) -> str:
-    return issue_token(
-        runtime.settings, User(id=user_id, email="ada@example.com", is_active=True, created_at=datetime.now(UTC))
-    )
 
 
 async def messages(address: str) -> tuple[list[dict[str, JsonValue]], int]:
@@ -182,7 +144,10 @@ async def test_a_stopping_server_closes_its_sockets_and_asks_to_connect_again(
 ) -> None:
     await lab.model.script(Behaviour(text="one two", hang_after_tokens=1))
     execution_id = await lab.start(await lab.agentflow(agents=[{"name": "Solo"}]), message="Go.")
-    async with serving(runtime) as served, connect(served.socket(execution_id, token=token)) as watching:
+    async with (
+        serving(runtime, watcher_backlog=BACKLOG) as served,
+        connect(served.socket(execution_id, token=token)) as watching,
+    ):
         while orjson.loads(await watching.recv())["type"] != "token":
             pass
         served.stop.set()

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from perdure.cli.database import reach
 from perdure.cli.demo_flows import CHAT
-from perdure.cli.demo_words import steps_table
 from perdure.cli.output import print_link, program
+from perdure.cli.run_screen import steps_table
 from perdure.domain.errors import SetupError
 from perdure.domain.executions import Execution, ExecutionStatus, NodeExecution, NodeStatus
 

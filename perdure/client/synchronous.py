@@ -1,0 +1,234 @@
+"""The synchronous client: the asynchronous one word for word, but for `await`; a test holds them together."""
+
+import time
+from collections.abc import Generator, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Self, TypeVar, Unpack
+from uuid import UUID
+
+import httpx
+from pydantic import JsonValue
+
+from perdure.client import calls
+from perdure.client.answers import ApprovalPage, AuditPage, Deleted, ExecutionPage, FlowFields, FlowViews
+from perdure.client.errors import ApiError, UnreachableError
+from perdure.client.following import NO_CONTENT, Following, Update, passes
+from perdure.client.transport import (
+    CHAT_SECONDS,
+    PATIENCE_SECONDS,
+    TIMEOUT,
+    WATCH_TIMEOUT,
+    check,
+    headers_of,
+    read,
+    timeout_of,
+)
+from perdure.domain.approvals import Approval, ApprovalStatus, Verdict
+from perdure.domain.chats import ChatAnswer
+from perdure.domain.events import Event
+from perdure.domain.executions import Execution, ExecutionStatus
+from perdure.domain.flow_lists import FlowPage
+from perdure.domain.flows import AgentflowView, ChatflowView
+
+Answer = TypeVar("Answer")
+
+
+class PerdureClient:
+    """The API at `url`, called with a token or an API key.
+
+    Use as `with PerdureClient(url, token) as client`. `http` takes the place of a client of its own, which
+    stays the caller's to close.
+    """
+
+    def __init__(self, url: str, token: str, *, http: httpx.Client | None = None) -> None:
+        self._own = http is None
+        self._http = http or httpx.Client(timeout=TIMEOUT)
+        self._url = url.rstrip("/")
+        self._headers = headers_of(token)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._own:
+            self._http.close()
+
+    def is_ready(self) -> bool:
+        """Whether the API and what it depends on answer, and whether it takes the token."""
+        try:
+            for path in ("/health/ready", "/api/auth/me"):
+                if not (self._http.get(f"{self._url}{path}", headers=self._headers)).is_success:
+                    return False
+        except httpx.TransportError:
+            return False
+        return True
+
+    def get_flows(self, **asked: Unpack[calls.FlowsAsked]) -> FlowPage:
+        """One page of the flows of both kinds."""
+        return self._send(calls.get_flows(asked))
+
+    def get_flow(self, flow_id: UUID | str) -> FlowViews:
+        """One flow."""
+        return self._send(calls.get_flow(flow_id))
+
+    def create_agentflow(self, fields: FlowFields) -> AgentflowView:
+        """Make a team of agents."""
+        return self._send(calls.create_agentflow(fields))
+
+    def create_chatflow(self, fields: FlowFields) -> ChatflowView:
+        """Make a chat assistant."""
+        return self._send(calls.create_chatflow(fields))
+
+    def update_flow(self, flow_id: UUID | str, fields: FlowFields, *, if_match: str | None = None) -> FlowViews:
+        """Change some fields of a flow; with an ETag only if it has not changed since."""
+        return self._send(calls.update_flow(flow_id, fields, if_match))
+
+    def delete_flow(self, flow_id: UUID | str, *, if_match: str | None = None) -> Deleted:
+        """Delete a flow; its executions stay readable."""
+        return self._send(calls.delete_flow(flow_id, if_match))
+
+    def execute_flow(
+        self,
+        flow_id: UUID | str,
+        input_data: Mapping[str, JsonValue],
+        *,
+        wait: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Execution:
+        """Start a run, and wait for its end for up to `wait` seconds. Repeated with one key it is started once."""
+        return self._send(calls.execute_flow(flow_id, input_data, wait, idempotency_key))
+
+    def get_executions(
+        self,
+        flow_id: UUID | str | None = None,
+        *,
+        status: ExecutionStatus | None = None,
+        session_id: str | None = None,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> ExecutionPage:
+        """Runs, newest first: of one flow, or all of one's own."""
+        return self._send(calls.get_executions(flow_id, status, session_id, limit, offset))
+
+    def get_execution(self, execution_id: UUID | str) -> Execution:
+        """One run as it is now."""
+        return self._send(calls.get_execution(execution_id))
+
+    def cancel_execution(self, execution_id: UUID | str) -> Execution:
+        """Stop a run."""
+        return self._send(calls.cancel_execution(execution_id))
+
+    def get_aggregate_events(
+        self, aggregate_id: UUID | str, aggregate_type: str | None = None, *, from_version: int = 0
+    ) -> list[Event]:
+        """The events of one aggregate from a version on."""
+        return self._send(calls.get_aggregate_events(aggregate_id, aggregate_type, from_version))
+
+    def replay_events(
+        self, aggregate_id: UUID | str, aggregate_type: str | None = None, *, to_version: int | None = None
+    ) -> list[Event]:
+        """The events of one aggregate up to a version."""
+        return self._send(calls.replay_events(aggregate_id, aggregate_type, to_version))
+
+    def get_audit_log(
+        self,
+        *,
+        aggregate_type: str | None = None,
+        event_type: str | None = None,
+        from_date: datetime | None = None,
+        to_date: datetime | None = None,
+        limit: int = 100,
+    ) -> AuditPage:
+        """What was done, newest first."""
+        return self._send(calls.get_audit_log(aggregate_type, event_type, from_date, to_date, limit))
+
+    def get_approvals(
+        self, *, status: ApprovalStatus = ApprovalStatus.PENDING, limit: int = 20, offset: int = 0
+    ) -> ApprovalPage:
+        """What one may decide, newest first."""
+        return self._send(calls.get_approvals(status, limit, offset))
+
+    def get_execution_approvals(self, execution_id: UUID | str) -> ApprovalPage:
+        """What a run asks."""
+        return self._send(calls.get_execution_approvals(execution_id))
+
+    def decide_approval(
+        self,
+        execution_id: UUID | str,
+        approval_id: str,
+        decision: Verdict,
+        *,
+        comment: str | None = None,
+        edited_arguments: Mapping[str, JsonValue] | None = None,
+        revision: str | None = None,
+    ) -> Approval:
+        """Approve, reject, or approve with other arguments (`edit`)."""
+        edited = dict(edited_arguments) if edited_arguments is not None else None
+        given: dict[str, JsonValue] = {"comment": comment, "edited_arguments": edited, "revision": revision}
+        return self._send(calls.decide_approval(execution_id, approval_id, decision, given))
+
+    def chat(
+        self, flow_id: UUID | str, message: str, *, session_id: str | None = None, seconds: float = CHAT_SECONDS
+    ) -> ChatAnswer:
+        """One chat turn, waited for; giving up after `seconds` does not stop it."""
+        return self._send(calls.chat(flow_id, message, session_id, seconds))
+
+    def watch_execution(
+        self,
+        execution_id: UUID | str,
+        *,
+        after: str | None = None,
+        from_version: int = 0,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> Generator[Update]:
+        """Yield a run's events as they are recorded and its words as they come, to the last event.
+
+        Connects again by itself, and goes on where it was. Args: `after`, the id of the last update had;
+        `from_version`, the first event wanted.
+        """
+        following = Following(after, from_version, patience_seconds)
+        while not following.over:
+            try:
+                with self._http.stream(
+                    "GET",
+                    f"{self._url}{calls.stream_path(execution_id)}",
+                    params=following.query,
+                    headers={**self._headers, **following.headers},
+                    timeout=WATCH_TIMEOUT,
+                ) as response:
+                    if response.status_code == NO_CONTENT:
+                        return
+                    if not response.is_success:
+                        response.read()
+                        check(response)
+                    for chunk in response.iter_bytes():
+                        yield from following.feed(chunk)
+                wait = 0.0 if following.over else following.wait()
+            except httpx.TransportError as error:
+                wait = following.wait(error)
+            except ApiError as error:
+                if not passes(error):
+                    raise
+                wait = following.wait(error)
+            time.sleep(wait)
+
+    def _send(self, call: calls.Call[Answer]) -> Answer:
+        try:
+            response = self._http.request(
+                call.method,
+                f"{self._url}{call.path}",
+                params=call.sent_query,
+                headers={**self._headers, **call.headers},
+                json=call.body,
+                timeout=timeout_of(call),
+            )
+        except httpx.TransportError as error:
+            raise UnreachableError(f"The API does not answer at {self._url}: {type(error).__name__}.") from error
+        return read(call, response)

@@ -1,0 +1,117 @@
+"""The client on a real server: every call, and watching through a restart of the API."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import pytest
+
+from perdure.client import ApiError, AsyncPerdureClient, PerdureClient, Token, Update
+from perdure.domain.events import Event
+from perdure.domain.executions import ExecutionStatus
+from tests.support.running import Lab
+from tests.support.scripted_model import Behaviour
+from tests.support.serving import Served, serving, token_of
+
+MODEL = {"llm_provider": "openai", "llm_model": "scripted"}
+WORDS = "one two three four five"
+
+
+@pytest.fixture
+async def served(lab: Lab) -> AsyncGenerator[Served]:
+    async with serving(lab.runtime) as running:
+        yield running
+
+
+@pytest.fixture
+def token(lab: Lab) -> str:
+    return token_of(lab.runtime, lab.user_id)
+
+
+async def test_flows_runs_events_and_chats(served: Served, token: str) -> None:
+    async with AsyncPerdureClient(served.url, token) as client:
+        assert await client.is_ready()
+        team = await client.create_agentflow(
+            {"name": "Team", "supervisor_config": {**MODEL}, "agents": [{"name": "A"}]}
+        )
+        assistant = await client.create_chatflow({"name": "Assistant", "chat_config": {**MODEL}})
+        assert (await client.update_flow(team.id, {"tags": ["x"]})).version == 2
+        with pytest.raises(ApiError) as stale:
+            await client.update_flow(team.id, {"name": "Other"}, if_match='"1"')
+        assert stale.value.answered == 412
+        assert (await client.get_flow(team.id)).tags == ["x"]
+        assert [flow.id for flow in (await client.get_flows(tags=["x", "y"])).flows] == [team.id]
+        execution = await client.execute_flow(team.id, {"message": "Go."}, wait=20, idempotency_key="k")
+        assert execution.status is ExecutionStatus.COMPLETED
+        assert (await client.execute_flow(team.id, {"message": "Go."}, idempotency_key="k")).id == execution.id
+        assert await client.get_execution(execution.id) == execution
+        assert (await client.get_executions(team.id, status=ExecutionStatus.COMPLETED)).total == 1
+        with pytest.raises(ApiError, match="ended"):
+            await client.cancel_execution(execution.id)
+        events = await client.get_aggregate_events(execution.id, "Execution", from_version=2)
+        assert [event.version for event in events][:2] == [2, 3]
+        assert [event.version for event in await client.replay_events(execution.id, to_version=2)] == [1, 2]
+        answer = await client.chat(assistant.id, "Hello", session_id="a/b")
+        assert answer.session_id == "a/b"
+        assert (await client.get_executions(session_id="a/b")).total == 1
+        assert [event.aggregate_id for event in await client.get_aggregate_events("a/b", "Session")] == ["a/b"]
+        assert (await client.get_approvals()).total == 0
+        assert (await client.get_execution_approvals(execution.id)).total == 0
+        assert (await client.delete_flow(team.id)).id == team.id
+
+
+async def test_an_approval_is_decided(served: Served, lab: Lab, token: str) -> None:
+    await lab.model.script(Behaviour(text="Done."))
+    flow = await lab.agentflow(agents=[{"name": "A", "requires_approval": True}])
+    async with AsyncPerdureClient(served.url, token) as client:
+        execution = await client.execute_flow(flow.id, {"message": "Go."})
+        asked: list[Event] = []
+        async with aclosing(client.watch_execution(execution.id)) as updates:
+            async for update in updates:
+                if isinstance(update.data, Event) and update.data.event_type == "ApprovalRequested":
+                    asked.append(update.data)
+                    (approval,) = (await client.get_execution_approvals(execution.id)).approvals
+                    decided = await client.decide_approval(
+                        execution.id, approval.approval_id, "approve", comment="Yes."
+                    )
+                    assert decided.comment == "Yes."
+        assert len(asked) == 1
+        assert (await client.get_execution(execution.id)).status is ExecutionStatus.COMPLETED
+
+
+def texts(updates: list[Update]) -> str:
+    return "".join(update.data.text for update in updates if isinstance(update.data, Token))
+
+
+async def test_watching_goes_on_through_a_restart_of_the_api(lab: Lab, token: str) -> None:
+    await lab.model.script(Behaviour(text=WORDS, token_delay_ms=100))
+    execution_id = await lab.start(await lab.agentflow(agents=[{"name": "Solo"}]), message="Go.")
+    had: list[Update] = []
+    async with serving(lab.runtime) as served:
+        client = AsyncPerdureClient(served.url, token)
+        updates = client.watch_execution(execution_id)
+        async for update in updates:
+            had.append(update)
+            if isinstance(update.data, Token):
+                break
+    async with serving(lab.runtime, port=served.port), client, aclosing(updates):
+        had += [update async for update in updates]
+        again = [update async for update in client.watch_execution(execution_id, after=had[4].id)]
+        assert again == had[5:]
+        assert [update async for update in client.watch_execution(execution_id, after=had[-1].id)] == []
+    assert texts(had) == WORDS
+    assert len({update.id for update in had}) == len(had)
+    assert isinstance(had[-1].data, Event)
+    assert had[-1].data.event_type == "ExecutionCompleted"
+
+
+async def test_the_synchronous_client_watches_too(served: Served, lab: Lab, token: str) -> None:
+    await lab.model.script(Behaviour(text=WORDS))
+    flow = await lab.agentflow(agents=[{"name": "Solo"}])
+
+    def run() -> list[Update]:
+        with PerdureClient(served.url, token) as client:
+            execution = client.execute_flow(flow.id, {"message": "Go."})
+            return list(client.watch_execution(execution.id))
+
+    assert texts(await asyncio.to_thread(run)) == WORDS

@@ -14,8 +14,11 @@ CLOSE_SECONDS = 1
 BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Waits between attempts to connect; the last one repeats."""
 
-LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What a statement raises when the server or the way to it is gone, or the server refuses for now."""
+LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""What a statement raises when the server or the way to it is gone, or the server refuses for now.
+
+`InternalClientError` is asyncpg's own confusion when the server goes away between two statements.
+"""
 
 
 async def connect(database_url: str, application_name: str) -> "asyncpg.Connection[asyncpg.Record]":

@@ -8,7 +8,7 @@
 Every method raises `ApiError` when the API refuses, with its own words, and `UnreachableError` when it does not answer.
 """
 
-from perdure.client.answers import ApprovalPage, AuditPage, Deleted, ExecutionPage, FlowFields, FlowViews
+from perdure.client.answers import ApprovalPage, Deleted, ExecutionPage, FlowFields, FlowViews
 from perdure.client.asynchronous import AsyncPerdureClient
 from perdure.client.errors import ApiError, UnreachableError
 from perdure.client.following import AttemptFailed, StepStarted, Token, Update
@@ -19,7 +19,6 @@ __all__ = [
     "ApprovalPage",
     "AsyncPerdureClient",
     "AttemptFailed",
-    "AuditPage",
     "Deleted",
     "ExecutionPage",
     "FlowFields",

@@ -6,7 +6,6 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from perdure.domain.approvals import Approval
-from perdure.domain.events import Event
 from perdure.domain.executions import Execution
 from perdure.domain.flows import AgentflowView, ChatflowView
 
@@ -31,13 +30,6 @@ class ApprovalPage(_Answer):
 
     approvals: Sequence[Approval]
     total: int
-
-
-class AuditPage(_Answer):
-    """Events of the audit log, newest first, and how many match in all."""
-
-    events: Sequence[Event]
-    total_count: int
 
 
 class Deleted(_Answer):

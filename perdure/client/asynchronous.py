@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 from uuid import UUID
@@ -11,7 +10,7 @@ import httpx
 from pydantic import JsonValue
 
 from perdure.client import calls
-from perdure.client.answers import ApprovalPage, AuditPage, Deleted, ExecutionPage, FlowFields, FlowViews
+from perdure.client.answers import ApprovalPage, Deleted, ExecutionPage, FlowFields, FlowViews
 from perdure.client.errors import ApiError, UnreachableError
 from perdure.client.following import NO_CONTENT, Following, Update, passes
 from perdure.client.transport import (
@@ -136,18 +135,6 @@ class AsyncPerdureClient:
     ) -> list[Event]:
         """The events of one aggregate up to a version."""
         return await self._send(calls.replay_events(aggregate_id, aggregate_type, to_version))
-
-    async def get_audit_log(
-        self,
-        *,
-        aggregate_type: str | None = None,
-        event_type: str | None = None,
-        from_date: datetime | None = None,
-        to_date: datetime | None = None,
-        limit: int = 100,
-    ) -> AuditPage:
-        """What was done, newest first."""
-        return await self._send(calls.get_audit_log(aggregate_type, event_type, from_date, to_date, limit))
 
     async def get_approvals(
         self, *, status: ApprovalStatus = ApprovalStatus.PENDING, limit: int = 20, offset: int = 0

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Generic, TypedDict, TypeVar, cast
 from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import JsonValue, TypeAdapter
 
-from perdure.client.answers import ApprovalPage, AuditPage, Deleted, ExecutionPage, FlowFields, FlowViews
+from perdure.client.answers import ApprovalPage, Deleted, ExecutionPage, FlowFields, FlowViews
 from perdure.domain.approvals import Approval, ApprovalStatus, Verdict
 from perdure.domain.chats import ChatAnswer
 from perdure.domain.events import Event
@@ -30,7 +29,6 @@ _flow_page = TypeAdapter(FlowPage)
 _execution = TypeAdapter(Execution)
 _execution_page = TypeAdapter(ExecutionPage)
 _events = TypeAdapter(list[Event])
-_audit = TypeAdapter(AuditPage)
 _approval = TypeAdapter(Approval)
 _approval_page = TypeAdapter(ApprovalPage)
 _deleted = TypeAdapter(Deleted)
@@ -148,23 +146,6 @@ def get_aggregate_events(aggregate_id: UUID | str, aggregate_type: str | None, f
 def replay_events(aggregate_id: UUID | str, aggregate_type: str | None, to_version: int | None) -> Call[list[Event]]:  # noqa: D103
     query: dict[str, Query] = {"aggregate_type": aggregate_type, "to_version": to_version}
     return Call("GET", f"/api/events/replay/{_at(aggregate_id)}", _events, query)
-
-
-def get_audit_log(  # noqa: D103
-    aggregate_type: str | None,
-    event_type: str | None,
-    from_date: datetime | None,
-    to_date: datetime | None,
-    limit: int,
-) -> Call[AuditPage]:
-    query: dict[str, Query] = {
-        "aggregate_type": aggregate_type,
-        "event_type": event_type,
-        "from_date": from_date.isoformat() if from_date else None,
-        "to_date": to_date.isoformat() if to_date else None,
-        "limit": limit,
-    }
-    return Call("GET", "/api/events/audit", _audit, query)
 
 
 def get_approvals(status: ApprovalStatus, limit: int, offset: int) -> Call[ApprovalPage]:  # noqa: D103

@@ -12,6 +12,7 @@ from perdure.domain.vocabulary import CHANGE_EVENTS, EXECUTION_EVENTS, event_sch
 from perdure.record.changes import fold_changes
 from perdure.record.mapping import to_events
 from perdure.record.reading import Recorded
+from tests.contracts.checkout import ROOT
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -72,3 +73,9 @@ def test_any_prefix_of_a_user_s_events_is_a_state() -> None:
     states = [fold_changes(events[:cut]) for cut in range(1, 5)]
     assert [state.version for state in states] == [1, 2, 3, 4]
     assert [getattr(state, "api_keys", None) for state in states] == [{}, {"k": "CI"}, {"k": "CI"}, {}]
+
+
+def test_the_page_on_events_lists_every_one() -> None:
+    page = (ROOT / "docs" / "events.md").read_text()
+    listed = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    assert listed == {*EXECUTION_EVENTS, *CHANGE_EVENTS}

@@ -9,8 +9,8 @@ from alembic import op
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy.dialects import postgresql
 
-revision = "0008"
-down_revision = "0015"
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:

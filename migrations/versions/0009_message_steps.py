@@ -1,14 +1,10 @@
-"""Answers of chats keep the tool calls that they were made from.
-
-Revision ID: 0015
-Revises: 0007
-"""
+"""Answers of chats keep the tool calls that they were made from."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015"
-down_revision = "0011"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -1,14 +1,10 @@
-"""Forks and retries name the run that they go on from.
-
-Revision ID: 0011
-Revises: 0007
-"""
+"""Forks and retries name the run that they go on from."""
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0011"
+revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None

@@ -66,11 +66,13 @@ async def test_a_flow_is_run_watched_left_and_cancelled(product: Product, model:
         code, _, err = await done(product, "run", "no such flow", "Why?")
         assert (code, err) == (1, "There is no flow with this id or name: 'no such flow'.\n")
         async with command(product, "run", name, "Why?") as leaving:
+            assert leaving.stdout is not None
+            # Whoever reads the execution's id may leave; the model can be asked before the API has answered.
+            execution_id = (await leaving.stdout.readline()).decode().split()[-1]
             await model.wait_for_requests(3)
             leaving.send_signal(signal.SIGINT)
-            out, err = (each.decode() for each in await leaving.communicate())
+            err = (await leaving.communicate())[1].decode()
         assert leaving.returncode == 130
-        execution_id = out.splitlines()[0].rpartition(" ")[2]
         assert f"cancel {execution_id}" in err
         assert (await product.get(f"{API}/executions/{execution_id}"))["status"] == "running"
         assert await done(product, "cancel", execution_id) == (0, "The execution is cancelled.\n", "")

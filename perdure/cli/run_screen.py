@@ -63,6 +63,9 @@ class RunScreen:
                 self._labels[step] = str(data["node_label"])
                 if data["node_type"] in {TOOL, FLOW}:
                     self._tools.add(step)
+            case "StepReused":
+                self._labels[step] = str(data["node_label"])
+                self._say(f"[green]{self._label(step)}[/] (of the run before)")
             case "StepCompleted":
                 self._complete(step, str(data["text"]))
             case "StepFailed":

@@ -108,7 +108,9 @@ def test_tools_failures_and_approvals_are_told() -> None:
         event("ApprovalRequested", title="A calls t", approval_id="a/1"),
         event("StepFailed", step_id="a", error="No."),
         event("SomethingNew"),
+        event("StepReused", step_id="r", node_label="R"),
     )
-    tool, approval, failure = printed(*happened, terminal=False)
+    tool, approval, failure, reused = printed(*happened, terminal=False)
     assert tool == f"T {'y' * 200} …"
     assert (approval, failure) == ("Waits for an approval: A calls t (a/1)", "A failed. No.")
+    assert reused == "R (of the run before)"

@@ -1,7 +1,7 @@
 """Forks and retries: new executions that begin with what another one had done."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from perdure.domain.runs import RunInput
 from perdure.domain.text import storable
 from perdure.executions import KeyedRequest, StartRequest, get_execution
 from perdure.orchestration.answers import checked
+from perdure.record.fold import counting
 from perdure.record.forking import Cut, PastStep, past_steps, prefix_of, to_retry
 from perdure.storage.executions import read_execution
 from perdure.storage.flows import get_flow
@@ -78,7 +79,8 @@ async def read_record(runtime: Runtime, execution_id: UUID) -> RunHistory:
     history = await read_run(runtime.client, execution_id)
     if history is None:
         raise NotFoundError(NOT_KEPT)
-    return history
+    # What a reset left behind was done, and does not count: it is not gone on from.
+    return replace(history, events=counting(history.events))
 
 
 async def plan(runtime: Runtime, parent: Execution, asked: ForkAsked | RetryAsked, keyed: KeyedRequest) -> StartRequest:

@@ -54,6 +54,14 @@ def fold(events: Iterable[ExecutionEvent]) -> RunState:
     return folded.state
 
 
+def counting(events: Iterable[ExecutionEvent]) -> list[ExecutionEvent]:
+    """The events that count in an execution's latest run: without those that a reset left behind, and the reset."""
+    folded = RunFold()
+    for event in events:
+        folded.apply(event)
+    return folded.line
+
+
 class RunFold:
     """Folds a run's events one by one; `state` is that after the last of them."""
 
@@ -73,6 +81,11 @@ class RunFold:
         self._memory: dict[str, JsonValue] | None = None
         self._approvals: dict[str, PendingApproval] = {}
         self._decisions: list[Choice] = []
+
+    @property
+    def line(self) -> list[ExecutionEvent]:
+        """The events that the state comes from."""
+        return list(self._lines.get(self._run_id, []))
 
     def apply(self, event: ExecutionEvent) -> None:
         """Take in the next event."""

@@ -51,6 +51,9 @@ class Mapper:
 
     def next_run(self, run_id: str) -> None:
         """Go on with another run of the same execution, given from its first event on."""
+        if run_id != self.run_id:
+            # What a continuation's line has before its own events; a reset says anew what it keeps.
+            self._lines[run_id] = [(0, version) for _, version in self._lines.get(self.run_id, [])]
         self.run_id = run_id
         self._reading = Reading()
 

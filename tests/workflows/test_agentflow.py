@@ -13,6 +13,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest, Res
 from perdure.domain.errors import ConflictError
 from perdure.domain.executions import ExecutionStatus, NodeStatus
 from perdure.executions import StartRequest, cancel_execution, get_execution, start_execution
+from perdure.record.fold import counting
 from perdure.storage.tables import FlowActivityRow
 from perdure.temporal.history import read_run
 from perdure.temporal.starting import run_handle
@@ -184,6 +185,24 @@ async def test_an_operator_s_reset_is_shown_when_it_has_ended(lab: Lab) -> None:
     again = await lab.finish(execution.id)
     assert again.status is ExecutionStatus.COMPLETED
     assert again.output_data == {"response": "now it works", "agent": "Solo"}
+    history = await read_run(client, execution.id)
+    assert history is not None
+    # What was told before keeps its version; what follows says that it no longer counts.
+    assert [event.version for event in history.events] == list(range(1, len(history.events) + 1))
+    assert [event.data.type for event in history.events] == [
+        "ExecutionStarted",
+        "StepScheduled",
+        "StepStarted",
+        "StepFailed",
+        "ExecutionFailed",
+        "RunReset",
+        "StepScheduled",
+        "StepStarted",
+        "StepCompleted",
+        "ExecutionCompleted",
+    ]
+    assert [event.version for event in counting(history.events)] == [1, 7, 8, 9, 10]
+    assert history.state.output_data == again.output_data
 
 
 async def test_losing_workers_uses_up_no_retries_of_the_model(lab: Lab) -> None:

@@ -21,7 +21,7 @@ from perdure.domain.text import storable
 from perdure.executions import KeyedRequest, StartRequest, get_execution
 from perdure.orchestration.answers import checked
 from perdure.record.fold import counting
-from perdure.record.forking import Cut, PastStep, past_steps, prefix_of, to_retry
+from perdure.record.forking import Cut, PastStep, past_steps, prefix_of, since, to_retry, up_to
 from perdure.storage.executions import read_execution
 from perdure.storage.flows import get_flow
 from perdure.storage.reuse import KeptStep, kept_steps, session_memory
@@ -112,7 +112,7 @@ async def plan(runtime: Runtime, parent: Execution, asked: ForkAsked | RetryAske
         turn = None if is_placed else await _turn(connection, run, events)
     fork = Fork(
         forked_from=ForkedFrom(execution_id=parent.id, version=cut.version, step=cut.step),
-        prefix=tuple(_placed(prefix, past_steps(events[: cut.heard]), kept)),
+        prefix=tuple(_placed(prefix, past_steps(up_to(events, cut.heard)), kept)),
         turn=turn,
     )
     session = run.conversation.session_id if run.conversation and is_placed else None
@@ -182,17 +182,20 @@ def _cut(asked: ForkAsked, events: Sequence[ExecutionEvent], steps: Mapping[str,
             _unknown("from_step", asked.from_step, steps)
         return Cut(version=step.scheduled - 1, heard=step.scheduled, step=step.step_id)
     if asked.from_version is not None:
-        if not 1 <= asked.from_version <= len(events):
-            raise _invalid(
-                "from_version", f"This execution has the versions 1 to {len(events)} so far: send one of them."
-            )
-        begun = [event.data.step_id for event in events[asked.from_version :] if isinstance(event.data, _BEGINNINGS)]
+        end = events[-1].version if events else 0
+        if not 1 <= asked.from_version <= end:
+            raise _invalid("from_version", f"This execution has the versions 1 to {end} so far: send one of them.")
+        if all(event.version != asked.from_version for event in events):
+            raise _invalid("from_version", "A reset left this version behind: send one that still counts.")
+        begun = [
+            event.data.step_id for event in since(events, asked.from_version) if isinstance(event.data, _BEGINNINGS)
+        ]
         return Cut(version=asked.from_version, heard=asked.from_version, step=begun[0] if begun else None)
     if not asked.edits:
         raise _invalid("from_step", "Say where the fork parts: send from_step, from_version, or edits.")
     # Right after what is edited.
     version = max(steps[step_id].completed or steps[step_id].scheduled for step_id in asked.edits)
-    begun = [event.data.step_id for event in events[version:] if isinstance(event.data, _BEGINNINGS)]
+    begun = [event.data.step_id for event in since(events, version) if isinstance(event.data, _BEGINNINGS)]
     return Cut(version=version, heard=version, step=begun[0] if begun else None)
 
 

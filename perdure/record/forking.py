@@ -26,6 +26,16 @@ from perdure.domain.forks import PrefixStep, StepKind
 from perdure.domain.tools import refusal_id
 
 
+def up_to(events: Sequence[ExecutionEvent], version: int) -> list[ExecutionEvent]:
+    """The events up to and including a version. Those of a run that was reset have holes: places are no versions."""
+    return [event for event in events if event.version <= version]
+
+
+def since(events: Sequence[ExecutionEvent], version: int) -> list[ExecutionEvent]:
+    """The events after a version."""
+    return [event for event in events if event.version > version]
+
+
 @dataclass(frozen=True)
 class Cut:
     """Where the fork parts: what is complete at `version` is reused; a failure, where a step up to `heard` followed."""
@@ -154,7 +164,7 @@ def prefix_of(
         changed: agents that are not what they were: a failure of their model is not taken over.
         without: steps that are done anew although they are before the cut.
     """
-    steps = past_steps(events[: cut.heard])
+    steps = past_steps(up_to(events, cut.heard))
     everything = past_steps(events)
     begun = [step.scheduled for step in steps.values()]
     ended = _ended_talks(steps, edits)
@@ -235,7 +245,8 @@ def to_retry(events: Sequence[ExecutionEvent]) -> tuple[Cut, frozenset[str]]:
     elif events and isinstance(events[-1].data, ExecutionFailed):
         again = _unusable(events, steps)
     named = last.step_id if last else min(again, default=None)
-    return Cut(version=len(events), heard=len(events), step=named), frozenset(again)
+    end = events[-1].version if events else 0
+    return Cut(version=end, heard=end, step=named), frozenset(again)
 
 
 def _unusable(events: Sequence[ExecutionEvent], steps: Mapping[str, PastStep]) -> set[str]:
@@ -244,7 +255,7 @@ def _unusable(events: Sequence[ExecutionEvent], steps: Mapping[str, PastStep]) -
         return set()
     rejected = any(
         isinstance(event.data, ApprovalClosed) and event.data.decision == "reject"
-        for event in events[latest.completed :]
+        for event in since(events, latest.completed)
     )
     is_bad = latest.is_error if latest.kind == "tool" else latest.kind == "model" and not latest.tool_calls
     return {latest.step_id} if is_bad and not rejected else set()

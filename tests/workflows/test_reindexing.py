@@ -114,10 +114,13 @@ async def test_it_is_superseded_cancelled_and_left_alone_by_what_was_read(librar
     await library.add(base, "a.txt", "Ships float.")
     await library.lab.model.script_embeddings(EmbeddingBehaviour(hang=True, times=2))
     first = await library.change(base, **TO_SCRIPTED)
+    await library.lab.model.wait_for_embedding_calls(1)
     assert (await library.change(base, **TO_SCRIPTED)).reindex == first.reindex
     back = await library.change(base, embedding_model="local:wordllama", embedding_dimension=256, name="Renamed")
     assert back.reindex == first.reindex
     second = await library.change(base, embedding_model="openai:text-embedding-3-small", embedding_dimension=32)
+    # Both hang in their calls: one that had not begun would see that it is cancelled, and end by itself.
+    await library.lab.model.wait_for_embedding_calls(2)
     assert first.reindex is not None
     assert second.reindex is not None
     assert second.reindex.id != first.reindex.id

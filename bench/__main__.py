@@ -111,23 +111,19 @@ async def _executions(product: Product, bare: BareTemporal, ask_model: Call[None
             target="p50 ≤ 130",
         ),
     ]
-    few = max(calls // 10, 3)
-    alone = await measure(f"the model of {SLOW_MODEL_MS} ms alone, by plain HTTP", ask_model, calls=few)
     slow = [
-        alone,
-        await measure(
-            f"one call of {SLOW_MODEL_MS} ms",
-            lambda: _execute(product, slow_one),
-            calls=few,
+        await measure(f"the model of {SLOW_MODEL_MS} ms alone, by plain HTTP", ask_model, calls=max(calls // 10, 3)),
+        *await measure_beside(
+            (f"bare Temporal, one activity of {SLOW_MODEL_MS} ms", lambda: bare.run(1, pause_ms=SLOW_MODEL_MS)),
+            (f"one call of {SLOW_MODEL_MS} ms", lambda: _execute(product, slow_one)),
+            calls=max(calls // 5, 4),
             target="p50 ≤ 45 on top of the model",
-            floor=f"{alone.p50_ms:.1f} ms",
         ),
-        await measure(
-            f"five agents of {SLOW_MODEL_MS} ms",
-            lambda: _execute(product, slow_five),
-            calls=max(few // 2, 2),
+        *await measure_beside(
+            (f"bare Temporal, five activities of {SLOW_MODEL_MS} ms", lambda: bare.run(5, pause_ms=SLOW_MODEL_MS)),
+            (f"five agents of {SLOW_MODEL_MS} ms", lambda: _execute(product, slow_five)),
+            calls=max(calls // 10, 4),
             target="p50 ≤ 130 on top of the model",
-            floor=f"5 × {alone.p50_ms:.1f} ms",
         ),
         await measure(
             f"one call of {SLOW_MODEL_MS} ms, 20 at a time",

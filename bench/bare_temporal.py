@@ -18,9 +18,11 @@ LIMIT = timedelta(seconds=30)
 
 
 @activity.defn
-async def step(text: str) -> str:
-    """A model call that costs nothing."""
-    return text
+async def step(pause_ms: int) -> str:
+    """A model call that costs nothing but so many milliseconds of waiting."""
+    if pause_ms:
+        await asyncio.sleep(pause_ms / 1000)
+    return "x"
 
 
 @activity.defn
@@ -34,11 +36,11 @@ class Bare:
     """So many activities one after another, then a local one."""
 
     @workflow.run
-    async def run(self, steps: int) -> str:
+    async def run(self, steps: int, pause_ms: int) -> str:
         """Return the last one's text."""
-        text = "x"
+        text = ""
         for _ in range(steps):
-            text = await workflow.execute_activity(step, text, start_to_close_timeout=LIMIT)
+            text = await workflow.execute_activity(step, pause_ms, start_to_close_timeout=LIMIT)
         return await workflow.execute_local_activity(ending, text, start_to_close_timeout=LIMIT)
 
 
@@ -74,12 +76,12 @@ class BareTemporal:
         if self._serving is not None:
             await self._serving
 
-    async def run(self, steps: int) -> None:
-        """One workflow to its end."""
+    async def run(self, steps: int, *, pause_ms: int = 0) -> None:
+        """One workflow to its end; each step waits `pause_ms` milliseconds in the place of a model."""
         if self._client is None:
             msg = "Use `async with BareTemporal(...)`."
             raise RuntimeError(msg)
         handle = await self._client.start_workflow(
-            Bare.run, steps, id=f"bench-bare-{uuid4()}", task_queue=QUEUE, request_eager_start=True
+            Bare.run, args=[steps, pause_ms], id=f"bench-bare-{uuid4()}", task_queue=QUEUE, request_eager_start=True
         )
         await handle.result()

@@ -1,10 +1,8 @@
 """The connection to Temporal: one per process, with the converter that every process must share."""
 
-import dataclasses
-
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, ExternalStorage
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import CompositePayloadConverter, DataConverter, ExternalStorage
 from temporalio.service import RPCError
 
 from perdure.domain.errors import SetupError
@@ -16,10 +14,24 @@ TASK_QUEUE = "perdure"
 """Where runs wait for a worker."""
 
 
+_CONVERTERS = tuple(PydanticPayloadConverter().converters.values())
+
+
+class SharedPayloadConverter(CompositePayloadConverter):
+    """Pydantic's converters, the same ones in every instance.
+
+    The SDK makes new instances for each run and each call, and a new pydantic converter starts with no type adapters:
+    it would build those of our unions again and again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(*_CONVERTERS)
+
+
 def make_data_converter(sessions: Sessions) -> DataConverter:
     """JSON by pydantic; what is over 64 KiB goes to PostgreSQL."""
-    return dataclasses.replace(
-        pydantic_data_converter,
+    return DataConverter(
+        payload_converter_class=SharedPayloadConverter,
         external_storage=ExternalStorage(drivers=[PostgresPayloads(sessions)], payload_size_threshold=THRESHOLD_BYTES),
     )
 

@@ -25,7 +25,6 @@ from activities.tools import ToolActivities
 from perdure.bootstrap import Runtime
 from perdure.knowledge_tool import knowledge_search
 from perdure.live import LiveWriter
-from perdure.llm import Models, ProviderKeys
 from perdure.temporal.client import TASK_QUEUE
 from perdure.temporal.deployment import adopt_pinned_runs, deployment_version, make_current
 from perdure.temporal.namespace import keep_history
@@ -55,11 +54,8 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, alone: bool = False) -> 
     deployed = deployment_version(settings.worker)
     async with AsyncExitStack() as stack:
         live = await stack.enter_async_context(LiveWriter(runtime.endpoints.database_url))
-        models = await stack.enter_async_context(
-            Models(ProviderKeys(), local_base_url=runtime.endpoints.local_model_url)
-        )
         toolbox = await stack.enter_async_context(Toolbox(settings.tools, search=knowledge_search(runtime)))
-        serving = build_worker(runtime, models, toolbox, live, deployed)
+        serving = build_worker(runtime, toolbox, live, deployed)
         await stack.enter_async_context(serving)
         if settings.worker.make_current:
             await make_current(runtime.client, deployed)
@@ -71,7 +67,6 @@ async def run(runtime: Runtime, stop: asyncio.Event, *, alone: bool = False) -> 
 
 def build_worker(
     runtime: Runtime,
-    models: Models,
     toolbox: Toolbox,
     live: LiveWriter,
     deployed: WorkerDeploymentVersion | None,
@@ -79,7 +74,7 @@ def build_worker(
     runner: WorkflowRunner | None = None,
 ) -> Worker:
     """Build a worker over the runtime's client. Tests leave it unversioned and give it the checking runner."""
-    generating = GenerateActivities(models, toolbox, runtime.single, live)
+    generating = GenerateActivities(runtime.models, toolbox, runtime.single, live)
     calling = ToolActivities(toolbox, runtime.single, live)
     subflows = SubflowActivities(runtime.sessions)
     recording = RecordActivities(runtime.client, runtime.sessions, runtime.single)

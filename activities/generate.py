@@ -11,10 +11,10 @@ from activities.attempts import Attempts, ref_of
 from activities.failures import too_slow
 from activities.heartbeat import heartbeating
 from activities.recall import Remembering
-from perdure.domain.generation import Generation, GenerationRequest, PromptMessage, ToolSpec
+from perdure.domain.generation import Generation, GenerationRequest, PromptMessage, ToolCall, ToolSpec
 from perdure.domain.memories import MemoryUse
 from perdure.domain.runs import GenerateInput, GenerateResult, StepRef
-from perdure.domain.text import storable
+from perdure.domain.text import storable, storable_json
 from perdure.domain.tools import BadToolError, tool_step_id
 from perdure.live import LiveWriter, Token, ToolCalled
 from perdure.llm import ModelCallError, Models
@@ -167,7 +167,7 @@ def _message(words: Words) -> PromptMessage:
 def _result(generation: Generation, ref: StepRef, attempt: int, started_at: datetime) -> GenerateResult:
     return GenerateResult(
         text=storable(generation.text),
-        tool_calls=generation.tool_calls,
+        tool_calls=tuple(ToolCall.model_validate(storable_json(call.model_dump())) for call in generation.tool_calls),
         model=generation.model,
         usage=generation.usage,
         cost_usd=generation.cost_usd,

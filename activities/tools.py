@@ -8,7 +8,7 @@ from temporalio import activity
 from activities.attempts import Attempts, ref_of
 from activities.heartbeat import heartbeating
 from perdure.domain.runs import CallToolInput, CallToolResult
-from perdure.domain.text import storable
+from perdure.domain.text import storable, storable_json
 from perdure.domain.tools import BadToolError, ToolContext
 from perdure.live import LiveWriter, SourcesFound, ToolReturned
 from perdure.storage.transcripts import KeptOutput, keep_output, kept_output
@@ -36,6 +36,8 @@ class ToolActivities:
             user_id=step.user_id,
             execution_id=step.execution_id,
             step_id=step.step_id,
+            model=step.model,
+            first_passage=step.first_passage,
             idempotency_key=f"{ref.run_id}:{step.step_id}",
         )
         async with heartbeating():
@@ -52,12 +54,14 @@ class ToolActivities:
             except ToolCallError as error:
                 failure = error
             else:
-                whole = output.model_copy(update={"content": storable(output.content)})
+                stored = {"content": storable(output.content), "data": storable_json(output.data)}
+                whole = output.model_copy(update=stored)
                 result = CallToolResult(
                     text=self._toolbox.cut(whole).content,
                     is_error=whole.is_error,
                     characters=len(whole.content),
                     data=whole.data,
+                    model_use=whole.model_use,
                     attempt=info.attempt,
                     started_at=started_at,
                     completed_at=datetime.now(UTC),

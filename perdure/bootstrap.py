@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from perdure.domain.generation import LOCAL_MODEL_NAME, ModelRef
 from perdure.embedded.endpoints import Endpoints
 from perdure.live import LiveReader
-from perdure.llm import ProviderKeys
+from perdure.llm import Models, ProviderKeys
 from perdure.llm.embeddings import Embeddings
+from perdure.llm.reranking import Rerankers
 from perdure.settings import Settings
 from perdure.storage.engine import Sessions, make_engine, make_sessions
 from perdure.temporal.client import connect
@@ -33,6 +35,17 @@ class Runtime:
     """What workers say between two recorded events; it connects when somebody listens."""
     embeddings: Embeddings
     """Turns texts of knowledge bases, and what is looked for in them, into vectors."""
+    models: Models
+    """Calls the models of flows; the API has one that puts the results of a search in order."""
+    rerankers: Rerankers
+    """Puts what a search found in a better order."""
+
+    @property
+    def default_model(self) -> ModelRef | None:
+        """The model of flows that name none: the configured one, else the embedded one where it is served."""
+        if self.settings.llm.default_model is not None:
+            return ModelRef.parse(self.settings.llm.default_model)
+        return ModelRef(provider="local", name=LOCAL_MODEL_NAME) if self.settings.llm.local_model else None
 
 
 @asynccontextmanager
@@ -44,12 +57,18 @@ async def open_runtime(
     Raises SetupError when Temporal does not answer at the configured address, or its namespace lacks search attributes
     that may not be created.
     """
+    keys = keys or ProviderKeys()
     engine = make_engine(endpoints.database_url, pool_size=settings.database.pool_size)
     sessions = make_sessions(engine)
     try:
         client = await connect(settings.temporal, endpoints.temporal_address, sessions)
         await ensure_search_attributes(client)
-        async with LiveReader(endpoints.database_url) as live, Embeddings(keys or ProviderKeys()) as embeddings:
+        async with (
+            LiveReader(endpoints.database_url) as live,
+            Embeddings(keys) as embeddings,
+            Models(keys, local_base_url=endpoints.local_model_url) as models,
+            Rerankers(keys, models) as rerankers,
+        ):
             yield Runtime(
                 settings=settings,
                 endpoints=endpoints,
@@ -59,6 +78,8 @@ async def open_runtime(
                 client=client,
                 live=live,
                 embeddings=embeddings,
+                models=models,
+                rerankers=rerankers,
             )
     finally:
         await engine.dispose()

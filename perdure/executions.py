@@ -21,10 +21,8 @@ from perdure.domain.forks import Fork
 from perdure.domain.generation import ModelRef
 from perdure.domain.ledger import Ledger
 from perdure.domain.runs import ConversationRef, RunInput
-from perdure.embedded.local_model import MODEL_NAME
 from perdure.record.reading import failure_sentence
 from perdure.runnable import check_runnable
-from perdure.settings import LlmSettings
 from perdure.storage.chats import open_session
 from perdure.storage.executions import find_by_key, insert_started, note_start, read_execution
 from perdure.storage.turns import add_turn
@@ -140,7 +138,7 @@ async def _start(runtime: Runtime, request: StartRequest, execution_id: UUID, se
     # A connection, since a session's bookkeeping would cost more than the statements.
     async with runtime.engine.begin() as connection:
         conversation = await _converse(connection, request, execution_id, session_id) if session_id else None
-        run = _run_input(request, execution_id, conversation, default_model(runtime.settings.llm))
+        run = _run_input(request, execution_id, conversation, runtime.default_model)
         if request.idempotency_key is None:
             if not await _list_and_start(runtime, connection, run):
                 return run
@@ -263,13 +261,6 @@ async def _pending(runtime: Runtime, execution_id: UUID) -> list[tuple[str, int,
         )
         for step in description.raw_description.pending_activities
     ]
-
-
-def default_model(settings: LlmSettings) -> ModelRef | None:
-    """The model of flows that name none: the configured one, else the embedded one where it is served."""
-    if settings.default_model is not None:
-        return ModelRef.parse(settings.default_model)
-    return ModelRef(provider="local", name=MODEL_NAME) if settings.local_model else None
 
 
 def _chat_session(request: StartRequest) -> str | None:

@@ -14,9 +14,10 @@ from perdure.bootstrap import Runtime
 from perdure.domain.errors import UnsupportedMediaTypeError
 from perdure.domain.flows import RetrievalStrategy
 from perdure.domain.generation import ModelRef
-from perdure.domain.knowledge import Document, Hit, IngestionInput, KnowledgeBase, RetrievalSettings
+from perdure.domain.knowledge import Document, Found, Hit, IngestionInput, KnowledgeBase, RetrievalSettings
 from perdure.domain.knowledge_edits import overlay, wanted_embedding
 from perdure.domain.reindexing import ReindexInput
+from perdure.domain.reranking import MOST_RERANKED
 from perdure.domain.users import Origin
 from perdure.llm.embeddings import Embeddings
 from perdure.retrieval.formats import kind_of
@@ -116,28 +117,56 @@ async def change(
 
 
 async def search(
-    database: AsyncEngine,
-    embeddings: Embeddings,
+    runtime: Runtime,
     *,
     user_id: int,
     knowledgebase_ids: Sequence[str],
     query: str,
     settings: RetrievalSettings,
-) -> list[Hit]:
+    model: ModelRef | None = None,
+) -> Found:
     """Search knowledge bases of this user's together, best first.
 
     Args:
-        database: a pool; each statement is short.
-        embeddings: embeds the query, once for each model that the knowledge bases have.
+        runtime: its pool (each statement is short), and the models that embed the query, once for each model that the
+            knowledge bases have, and put the results in order.
         user_id: whose knowledge bases.
         knowledgebase_ids: at least one; the same one twice counts once.
         query: what is looked for; a blank one finds nothing.
-        settings: strategy, how many, from which score on.
+        settings: strategy, how many, from which score on, and whether a model puts them in order.
+        model: the chat model that does so where nothing else is named; None: the default model.
 
     Raises:
         NotFoundError: a knowledge base is not there or not this user's; names it.
-        ModelCallError: the query could not be embedded; says whether to try again.
+        ModelCallError: the query could not be embedded, or the results not be put in order; says whether to try again.
     """
+    candidates = settings
+    if settings.reranking_enabled:
+        wider = min(_CANDIDATES_PER_RESULT * settings.top_k, MOST_RERANKED)
+        candidates = settings.model_copy(update={"top_k": max(wider, settings.top_k)})
+    hits = await _find(runtime, user_id, knowledgebase_ids, query, candidates)
+    if not settings.reranking_enabled or not hits:
+        return Found(hits=tuple(hits))
+    return await _rerank(runtime, query, hits, settings, model)
+
+
+async def _rerank(
+    runtime: Runtime, query: str, hits: Sequence[Hit], settings: RetrievalSettings, model: ModelRef | None
+) -> Found:
+    """The best of what was found, in a model's order."""
+    judged, rest = hits[:MOST_RERANKED], hits[MOST_RERANKED:]
+    fallback = model or runtime.default_model
+    reranked = await runtime.rerankers.rerank(
+        settings.reranking_model, query, [hit.content for hit in judged], fallback=fallback
+    )
+    ordered = [judged[each.index].model_copy(update={"rerank_score": each.score}) for each in reranked.order]
+    return Found(hits=tuple([*ordered, *rest][: settings.top_k]), reranking=reranked.use)
+
+
+async def _find(
+    runtime: Runtime, user_id: int, knowledgebase_ids: Sequence[str], query: str, settings: RetrievalSettings
+) -> list[Hit]:
+    database, embeddings = runtime.single, runtime.embeddings
     ids = [_as_id(text) for text in dict.fromkeys(knowledgebase_ids)]
 
     async def read() -> list[KnowledgeBase]:

@@ -5,7 +5,7 @@ from pydantic import JsonValue
 from perdure.bootstrap import Runtime
 from perdure.domain.errors import NotFoundError
 from perdure.domain.flows import RetrievalStrategy
-from perdure.domain.knowledge import Hit, RetrievalSettings
+from perdure.domain.knowledge import Found, RetrievalSettings
 from perdure.domain.tools import KnowledgeSearchTool, ToolContext, ToolOutput
 from perdure.knowledge import search
 from perdure.llm import ModelCallError
@@ -20,30 +20,33 @@ def knowledge_search(runtime: Runtime) -> KnowledgeSearch:
             retrieval_strategy=RetrievalStrategy(tool.retrieval_strategy),
             top_k=tool.top_k,
             score_threshold=tool.score_threshold,
+            reranking_enabled=tool.reranking_enabled,
+            reranking_model=tool.reranking_model,
         )
         try:
-            hits = await search(
-                runtime.single,
-                runtime.embeddings,
+            found = await search(
+                runtime,
                 user_id=context.user_id,
                 knowledgebase_ids=tool.knowledgebase_ids,
                 query=query,
                 settings=settings,
+                model=context.model,
             )
         except NotFoundError as error:
             return ToolOutput(content=error.detail, is_error=True)
         except ModelCallError as error:
             failure = ToolCallError(error.detail, retryable=error.retryable)
         else:
-            return _output(hits)
+            return _output(found, context.first_passage)
         raise failure
 
     return find
 
 
-def _output(hits: list[Hit]) -> ToolOutput:
-    if not hits:
+def _output(found: Found, first: int) -> ToolOutput:
+    if not found.hits:
         return ToolOutput(content="Nothing was found.", data={"sources": []})
-    passages = "\n\n".join(f"[{number}] {hit.document_name}\n{hit.content}" for number, hit in enumerate(hits, 1))
-    sources = [hit.model_dump(mode="json", exclude={"content"}) for hit in hits]
-    return ToolOutput(content=passages, data={"sources": list[JsonValue](sources)})
+    numbered = list(enumerate(found.hits, first))
+    passages = "\n\n".join(f"[{number}] {hit.document_name}\n{hit.content}" for number, hit in numbered)
+    sources = [{"number": number, **hit.model_dump(mode="json", exclude={"content"})} for number, hit in numbered]
+    return ToolOutput(content=passages, data={"sources": list[JsonValue](sources)}, model_use=found.reranking)

@@ -17,9 +17,6 @@ def check_runnable(flow: Agentflow | Chatflow) -> None:
             except BadToolError as error:
                 raise ConflictError(f"Agent '{agent.name}': {error}") from None
         return
-    if flow.rag_config.enabled and flow.rag_config.reranking_enabled:
-        msg = "Reranking cannot be executed yet (it can be kept): set rag_config.reranking_enabled to false."
-        raise ConflictError(msg)
     if flow.rag_config.enabled and flow.rag_config.top_k > MOST_PASSAGES:
         raise ConflictError(f"A chat is shown {MOST_PASSAGES} passages at most: lower rag_config.top_k.")
     try:

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from perdure.domain.ledger import Ledger
     from perdure.domain.notes import Note
     from perdure.domain.runs import (
+        ASSISTANT,
         CallToolResult,
         ConversationRef,
         FoldInput,
@@ -87,6 +88,7 @@ class ChatflowWorkflow:
         async def plot() -> tuple[Output, Turn | None]:
             place = await self._take_turn(run, flow, conversation) if conversation else None
             found = await self._retrieve(run, flow, runner, message)
+            calls.passages_shown(ASSISTANT, len(_sources(found.data if found else None)))
             if conversation is None or place is None:
                 known = _known_to_all(run, flow, told, found)
                 reply = await answer_chat(run, flow, runner, message, known, calls)

@@ -86,7 +86,7 @@ class TeamSteps:
                     return _answer(agent, result, data=data)
                 talk.object_to(complaint, agent.name)
                 continue
-            caller = Caller(agent.id, agent.name, brief.tools, agent.max_retries, may_hand_over_to)
+            caller = Caller(agent.id, agent.name, brief.tools, agent.max_retries, result.model, may_hand_over_to)
             for called in await self._tools.carry_out(caller, result):
                 talk.add(called.ref)
         msg = f"{agent.name} has not come to an answer in {agent.max_steps} model calls: raise its max_steps."

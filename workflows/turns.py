@@ -98,8 +98,8 @@ async def answer_chat(
     Raises StepFailedError when a model call gives up, or there are more than `max_steps`.
     """
     tools = tuple(parse_tools(flow.tools))
-    caller = Caller(ASSISTANT, flow.name, tools, CHAT_RETRIES)
     first = _question(run, flow, message, known).model_copy(update={"tools": tools})
+    caller = Caller(ASSISTANT, flow.name, tools, CHAT_RETRIES, first.model)
     earlier: list[StepRef] = []
     usages: list[Usage | None] = []
     called: list[Called] = []
@@ -163,6 +163,8 @@ async def retrieve(run: RunInput, flow: Chatflow, runner: StepRunner, message: s
         retrieval_strategy=rag.retrieval_strategy.value,
         top_k=min(rag.top_k, MOST_PASSAGES),
         score_threshold=rag.score_threshold,
+        reranking_enabled=rag.reranking_enabled,
+        reranking_model=rag.reranking_model or None,
     )
     result = await runner.call_tool(
         CallToolInput(
@@ -174,6 +176,7 @@ async def retrieve(run: RunInput, flow: Chatflow, runner: StepRunner, message: s
             user_id=flow.user_id,
             tool=tool,
             call=ToolCall(id=RETRIEVAL, name=tool.name, arguments={"query": message}),
+            model=model_of(run, flow),
             max_retries=CHAT_RETRIES,
         )
     )

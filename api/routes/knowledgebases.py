@@ -235,11 +235,11 @@ async def search_one(
     """Find the chunks that fit a query best, among the documents that are ready.
 
     `similarity` compares meanings, `mmr` avoids results that say the same, `hybrid` adds those that have the words.
+    With `reranking_enabled` a model reads the best of them beside the query and puts them in order.
     """
     try:
-        hits = await search(
-            runtime.single,
-            runtime.embeddings,
+        found = await search(
+            runtime,
             user_id=caller.id,
             knowledgebase_ids=[str(knowledgebase_id)],
             query=body.query,
@@ -247,4 +247,4 @@ async def search_one(
         )
     except ModelCallError as error:
         raise UnavailableError(error.detail) from None
-    return SearchResults(results=hits)
+    return SearchResults(results=list(found.hits), reranking=found.reranking)

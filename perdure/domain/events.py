@@ -22,6 +22,7 @@ from perdure.domain.notes import (
     ModelFellBack,
     VotesCounted,
 )
+from perdure.domain.reranking import ModelUse
 from perdure.domain.runs import ASSISTANT, CallToolInput, CallToolResult, GenerateInput, GenerateResult, RunInput
 
 AggregateType = Literal["Flow", "Execution", "KnowledgeBase", "Session", "User"]
@@ -178,6 +179,7 @@ class StepCompleted(_Data):
     is_error: bool | None = Field(default=None, description="Of a tool: whether it says that it failed.")
     characters: int | None = Field(default=None, description="Of a tool: of its whole output; `text` may be cut.")
     data: JsonValue = Field(default=None, description="Of a tool: facts about the call, such as the sources it found.")
+    model_use: ModelUse | None = Field(default=None, description="Of a tool: what a model did for it (reranking).")
     execution_id: str | None = Field(default=None, description="Of a flow called as a tool: its run.")
     memory: dict[str, JsonValue] | None = Field(
         default=None, description="Of a chat: what of the conversation the model was shown (`MemoryUse`)."
@@ -211,6 +213,7 @@ class StepCompleted(_Data):
             is_error=result.is_error,
             characters=result.characters,
             data=result.data,
+            model_use=result.model_use,
             finished_at=result.completed_at,
         )
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from perdure.domain.flows import RetrievalStrategy
 from perdure.domain.generation import ModelRef
 from perdure.domain.reindexing import EmbeddingChoice, Reindex
+from perdure.domain.reranking import ModelUse
 
 LOCAL_EMBEDDING = ModelRef(provider="local", name="wordllama")
 """The embedded model of embeddings: static word vectors, on the processor, without a download."""
@@ -178,6 +179,14 @@ class RetrievalSettings(_Part):
     retrieval_strategy: RetrievalStrategy = RetrievalStrategy.SIMILARITY
     top_k: int = Field(default=5, ge=1, le=100, description="The most results.")
     score_threshold: float | None = Field(default=None, ge=0, le=1, description="Results below it are left out.")
+    reranking_enabled: bool = Field(default=False, description="Have a model put the results in order.")
+    reranking_model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=255,
+        description="`provider:model` of a chat model, or a model of the rerank endpoint (`RERANK_BASE_URL`). Unset:"
+        " the endpoint's `RERANK_MODEL` where there is one, else the chat's or the default model.",
+    )
 
 
 class Hit(BaseModel):
@@ -189,11 +198,21 @@ class Hit(BaseModel):
     score: float = Field(
         description="Cosine similarity; for `hybrid` the fused rank, where 1 is the first of both lists."
     )
+    rerank_score: float | None = Field(default=None, description="The reranker's own score, where it gives one.")
     document_id: UUID
     document_name: str
     chunk_index: int
     knowledgebase_id: UUID
     knowledgebase_version: int
+
+
+class Found(BaseModel):
+    """What a search found, best first, and the model's work in it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    hits: tuple[Hit, ...] = ()
+    reranking: ModelUse | None = None
 
 
 class SearchRequest(RetrievalSettings):
@@ -208,6 +227,7 @@ class SearchResults(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     results: list[Hit]
+    reranking: ModelUse | None = Field(default=None, description="Who put them in order, where a model did.")
 
 
 class IngestionInput(BaseModel):

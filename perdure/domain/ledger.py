@@ -17,6 +17,7 @@ from perdure.domain.events import (
     StepScheduled,
 )
 from perdure.domain.executions import Metrics, NodeExecution, NodeStatus
+from perdure.domain.reranking import ModelUse
 
 _MODEL_OUTPUT = frozenset({"text", "model", "input_tokens", "output_tokens", "cost_usd", "finish_reason"})
 _TOOL_OUTPUT = frozenset({"text", "is_error"})
@@ -129,11 +130,10 @@ class Ledger:
     def _complete(self, data: StepCompleted) -> None:
         if self._is_tool(data.step_id):
             self._tool_calls += data.attempt
+            if data.model_use is not None:
+                self._pay(data.model_use.calls, data.model_use)
         else:
-            self._llm_calls += data.attempt
-            self._tokens += (data.input_tokens or 0) + (data.output_tokens or 0)
-            self._cost_known = self._cost_known and data.cost_usd is not None
-            self._cost += data.cost_usd or 0.0
+            self._pay(data.attempt, data)
         self._end(
             data.step_id,
             NodeStatus.COMPLETED,
@@ -141,6 +141,12 @@ class Ledger:
             output_data=output_of(data),
             retry_count=data.attempt - 1,
         )
+
+    def _pay(self, calls: int, paid: StepCompleted | ModelUse) -> None:
+        self._llm_calls += calls
+        self._tokens += (paid.input_tokens or 0) + (paid.output_tokens or 0)
+        self._cost_known = self._cost_known and paid.cost_usd is not None
+        self._cost += paid.cost_usd or 0.0
 
     def retried(self, step_id: str, attempt: int, error: str | None) -> None:
         """Note that a running step is at its `attempt`-th try, and what the last one died of.

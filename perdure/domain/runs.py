@@ -13,6 +13,7 @@ from perdure.domain.forks import Fork
 from perdure.domain.generation import ModelRef, PromptMessage, ToolCall, ToolSpec, Usage
 from perdure.domain.memories import MemoryUse
 from perdure.domain.notes import AnyNote
+from perdure.domain.reranking import ModelUse
 from perdure.domain.tools import RunFlowTool, Tool
 
 TEAMWORK = "What your team has done so far"
@@ -247,6 +248,8 @@ class CallToolInput(_Part):
     user_id: int
     tool: Tool
     call: ToolCall
+    model: ModelRef | None = Field(default=None, description="The model of whoever calls, for tools that need one.")
+    first_passage: int = Field(default=1, ge=1, description="The number of the first passage that a search shows.")
     max_retries: int = Field(ge=0)
 
 
@@ -257,6 +260,7 @@ class CallToolResult(_Part):
     is_error: bool
     characters: int = Field(description="Of the whole output; more than `text` has where that was cut.")
     data: JsonValue = None
+    model_use: ModelUse | None = Field(default=None, description="What a model did for the tool.")
     attempt: int
     started_at: datetime
     completed_at: datetime

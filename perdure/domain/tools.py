@@ -22,6 +22,8 @@ from pydantic import (
 )
 
 from perdure.domain.errors import UnprocessableError
+from perdure.domain.generation import ModelRef
+from perdure.domain.reranking import ModelUse
 from perdure.domain.users import normal_email
 
 ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,40}$")]
@@ -104,6 +106,8 @@ class KnowledgeSearchTool(_Tool):
     retrieval_strategy: Literal["similarity", "mmr", "hybrid"] = "hybrid"
     top_k: int = Field(default=5, ge=1, le=MOST_PASSAGES)
     score_threshold: float | None = Field(default=None, ge=0, le=1)
+    reranking_enabled: bool = False
+    reranking_model: str | None = Field(default=None, min_length=1, max_length=255)
 
 
 class RunFlowTool(_Tool):
@@ -223,6 +227,8 @@ class ToolContext(BaseModel):
     execution_id: UUID
     step_id: str
     idempotency_key: str = Field(description="The same for every attempt at one call, another after a reset.")
+    model: ModelRef | None = Field(default=None, description="The model of whoever calls, for tools that need one.")
+    first_passage: int = Field(default=1, ge=1, description="The number of the first passage that a search shows.")
 
 
 class ToolOutput(BaseModel):
@@ -233,3 +239,4 @@ class ToolOutput(BaseModel):
     content: str
     is_error: bool = False
     data: JsonValue = Field(default=None, description="Facts about the call for the record: status, sources, …")
+    model_use: ModelUse | None = Field(default=None, description="What a model did for the tool.")

@@ -10,6 +10,7 @@ KEY_NAMES = {
     "anthropic": "ANTHROPIC_API_KEY",
     "google": "GOOGLE_API_KEY",
     "ollama": "OLLAMA_API_KEY",
+    "rerank": "RERANK_API_KEY",
 }
 """The setting that holds each provider's key, for sentences that tell a person which to set."""
 
@@ -19,6 +20,7 @@ ADDRESS_NAMES = {
     "anthropic": "ANTHROPIC_BASE_URL",
     "google": "GOOGLE_GEMINI_BASE_URL",
     "ollama": "OLLAMA_BASE_URL",
+    "rerank": "RERANK_BASE_URL",
 }
 """The setting that holds each provider's address, for the same sentences."""
 
@@ -42,9 +44,23 @@ class ProviderKeys(BaseSettings):
     google_base_url: str | None = Field(default=None, validation_alias=AliasChoices("GOOGLE_GEMINI_BASE_URL"))
     ollama_base_url: str = "http://127.0.0.1:11434/v1"
     ollama_api_key: SecretStr | None = Field(default=None, description="Only Ollama's cloud asks for one.")
+    rerank_base_url: str | None = Field(
+        default=None, description="Where `POST {it}/rerank` answers as Jina's, Cohere's and vLLM's do."
+    )
+    rerank_api_key: SecretStr | None = None
+    rerank_model: str | None = Field(
+        default=None, description="The endpoint's model for flows that name none; unset: their chat model reranks."
+    )
 
     def secrets(self) -> Iterable[str]:
         """The keys themselves, for cutting them out of what a provider says."""
-        for key in (self.openai_api_key, self.anthropic_api_key, self.google_api_key, self.ollama_api_key):
+        keys = (
+            self.openai_api_key,
+            self.anthropic_api_key,
+            self.google_api_key,
+            self.ollama_api_key,
+            self.rerank_api_key,
+        )
+        for key in keys:
             if key is not None:
                 yield key.get_secret_value()

@@ -135,7 +135,7 @@ async def test_a_flow_edited_during_its_run_is_run_as_it_was(product: Product, m
     [
         ("agentflows", {"is_active": False}, "deactivated"),
         ("agentflows", {"agents": [{"name": "A", "tools": ["telescope"]}]}, "telescope"),
-        ("chatflows", {"name": "C", "rag_config": {"enabled": True, "reranking_enabled": True}}, "Reranking"),
+        ("chatflows", {"name": "C", "rag_config": {"enabled": True, "top_k": 51}}, "top_k"),
         ("chatflows", {"name": "C", "tools": ["teleport"]}, "teleport"),
     ],
 )

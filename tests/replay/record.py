@@ -416,7 +416,7 @@ async def record(names: list[str]) -> None:
         async with (
             ScriptedModel() as model,
             lab_runtime(Path(folder), model) as runtime,
-            lab_worker(runtime, model),
+            lab_worker(runtime),
         ):
             for name in names:
                 lab = await new_lab(runtime, model)

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from perdure.domain.knowledge import (
     Document,
+    Found,
     Hit,
     IngestionInput,
     IngestionResult,
@@ -100,9 +101,11 @@ class Library:
         return await self.base(base.id)
 
     async def search(self, *bases: KnowledgeBase, query: str, **settings: JsonValue) -> list[Hit]:
+        return list((await self.find(*bases, query=query, **settings)).hits)
+
+    async def find(self, *bases: KnowledgeBase, query: str, **settings: JsonValue) -> Found:
         return await search(
-            self.lab.runtime.single,
-            self.lab.runtime.embeddings,
+            self.lab.runtime,
             user_id=self.lab.user_id,
             knowledgebase_ids=[str(base.id) for base in bases],
             query=query,

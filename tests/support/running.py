@@ -21,7 +21,7 @@ from perdure.embedded.services import open_services
 from perdure.executions import StartRequest, get_execution, start_execution
 from perdure.knowledge_tool import knowledge_search
 from perdure.live import LiveWriter
-from perdure.llm import Models, ProviderKeys
+from perdure.llm import ProviderKeys
 from perdure.settings import Settings, ToolSettings
 from perdure.storage import flows, migrate
 from perdure.storage.users import ensure_user
@@ -112,7 +112,12 @@ def replayer(converter: DataConverter) -> Replayer:
 
 def scripted_keys(model: ScriptedModel) -> ProviderKeys:
     """Keys that lead to the scripted model."""
-    return ProviderKeys(openai_base_url=model.base_url, openai_api_key=SecretStr("sk-test"))
+    return ProviderKeys(
+        openai_base_url=model.base_url,
+        openai_api_key=SecretStr("sk-test"),
+        rerank_base_url=model.base_url,
+        rerank_api_key=SecretStr("rerank-test"),
+    )
 
 
 @asynccontextmanager
@@ -135,13 +140,12 @@ async def lab_runtime(folder: Path, model: ScriptedModel) -> AsyncGenerator[Runt
 
 
 @asynccontextmanager
-async def lab_worker(runtime: Runtime, model: ScriptedModel) -> AsyncGenerator[None]:
+async def lab_worker(runtime: Runtime) -> AsyncGenerator[None]:
     """A worker in this process, its model calls answered by the scripted model."""
     async with (
         LiveWriter(runtime.endpoints.database_url) as live,
-        Models(scripted_keys(model)) as models,
         Toolbox(ToolSettings(http_allow_private=True), search=knowledge_search(runtime)) as toolbox,
-        build_worker(runtime, models, toolbox, live, None, runner=checking_runner()),
+        build_worker(runtime, toolbox, live, None, runner=checking_runner()),
     ):
         yield
 
@@ -169,9 +173,9 @@ async def runtime(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel
 
 
 @pytest.fixture(scope="session")
-async def working(runtime: Runtime, model: ScriptedModel) -> AsyncGenerator[None]:
+async def working(runtime: Runtime) -> AsyncGenerator[None]:
     """A worker in this process for the session."""
-    async with lab_worker(runtime, model):
+    async with lab_worker(runtime):
         yield
 
 

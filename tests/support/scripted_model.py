@@ -23,6 +23,7 @@ from tests.support.scripted_embeddings import (
     EmbeddingBehaviour,
     EmbeddingCall,
 )
+from tests.support.scripted_reranking import RERANK_BEHAVIOURS, RERANK_CALLS, RerankBehaviour, RerankCall
 from tests.support.scripted_wire import BEHAVIOURS, Behaviour, RecordedRequest, RecordedRequests, ScriptedCall
 
 __all__ = ["Behaviour", "RecordedRequest", "RecordedRequests", "ScriptedCall", "ScriptedModel"]
@@ -93,6 +94,18 @@ class ScriptedModel:
         content = EMBEDDING_BEHAVIOURS.dump_json(list(behaviours))
         async with self._session.post("/embeddings/script", data=io.BytesIO(content)) as response:
             response.raise_for_status()
+
+    async def script_reranking(self, *behaviours: RerankBehaviour) -> None:
+        """Say how the next calls of the rerank endpoint are answered."""
+        content = RERANK_BEHAVIOURS.dump_json(list(behaviours))
+        async with self._session.post("/rerank/script", data=io.BytesIO(content)) as response:
+            response.raise_for_status()
+
+    async def rerank_calls(self) -> list[RerankCall]:
+        """The calls of the rerank endpoint since the last reset, oldest first."""
+        async with self._session.get("/rerank") as response:
+            response.raise_for_status()
+            return RERANK_CALLS.validate_json(await response.read())
 
     async def embedding_calls(self) -> list[EmbeddingCall]:
         """The calls for embeddings since the last reset, oldest first."""

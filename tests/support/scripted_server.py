@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tests.support.scripted_answer import Answer
 from tests.support.scripted_embeddings import EmbeddingDesk
+from tests.support.scripted_reranking import RerankDesk
 from tests.support.scripted_wire import BEHAVIOURS, Behaviour, ChatBody, last_content, system_text, text_of
 
 REQUESTS_KEPT = 20_000
@@ -41,6 +42,7 @@ class _Server:
         self._requests: deque[_Open] = deque(maxlen=REQUESTS_KEPT)
         self._total = 0
         self._embeddings = EmbeddingDesk()
+        self._reranking = RerankDesk()
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=64 * 1024 * 1024)
@@ -50,6 +52,7 @@ class _Server:
         app.router.add_post("/reset", self.reset)
         app.router.add_get("/requests", self.requests)
         self._embeddings.add_routes(app)
+        self._reranking.add_routes(app)
         return app
 
     async def models(self, _request: web.Request) -> web.Response:
@@ -65,6 +68,7 @@ class _Server:
         self._script.clear()
         self._requests.clear()
         self._embeddings.reset()
+        self._reranking.reset()
         self._total = 0
         return web.json_response({})
 

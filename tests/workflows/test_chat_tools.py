@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 
 import pytest
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
 from perdure.domain.chats import ChatMessage, SessionExport, to_markdown
 from perdure.domain.executions import ExecutionStatus, NodeStatus
@@ -141,6 +141,38 @@ async def test_what_a_tool_found_in_knowledge_bases_is_a_source(lab: Lab) -> Non
     execution = await lab.run(await lab.chatflow(tools=[tool]), message="Why do ships float?", session_id="s")
     assert execution.output_data is not None
     assert str(document.id) in str(execution.output_data["sources"])
+
+
+async def test_each_passage_of_an_answer_has_a_number_of_its_own(lab: Lab) -> None:
+    library = Library(lab)
+    base = await library.make()
+    await library.add(base, "ships.md", "Ships float because they displace water.")
+    await library.add(base, "bread.md", "Bread rises because of yeast.")
+    search = ScriptedCall(name="knowledge_search", arguments={"query": "Why does bread rise?"})
+    await lab.model.script(
+        Behaviour(user="bread", times=1, tool_calls=(search, search)), Behaviour(tool="yeast", text="Yeast [2].")
+    )
+    tool: JsonValue = {"type": "knowledge_search", "knowledgebase_ids": [str(base.id)], "top_k": 2}
+    rag: JsonValue = {"enabled": True, "knowledgebase_ids": [str(base.id)], "top_k": 1}
+    flow = await lab.chatflow(tools=[tool], rag_config=rag)
+    execution = await lab.run(flow, message="Why does bread rise?", session_id="s")
+    assert execution.output_data is not None
+    sources = execution.output_data["sources"]
+    assert isinstance(sources, list)
+    assert [source["number"] for source in sources if isinstance(source, dict)] == [1, 2, 3, 4, 5]
+    shown = str([message.get("content") for message in (await lab.model.requests())[-1].messages])
+    assert [f"[{number}] " in shown for number in range(1, 7)] == [True] * 5 + [False]
+
+
+async def test_arguments_that_cannot_be_stored_are_cleaned_and_the_call_is_paid_once(lab: Lab) -> None:
+    call = ScriptedCall(name="python", arguments={"code": "len('a\x00b')"})
+    await lab.model.script(Behaviour(last="^Go", tool_calls=(call,)), Behaviour(tool=".", text="Done."))
+    execution = await lab.run(await lab.chatflow(tools=["python"]), message="Go.", session_id="s")
+    assert execution.status is ExecutionStatus.COMPLETED
+    assert len(await lab.model.requests()) == 2
+    assert execution.output_data is not None
+    (made,) = TypeAdapter(list[dict[str, JsonValue]]).validate_python(execution.output_data["tool_calls"])
+    assert made["arguments"] == {"code": "len('ab')"}
 
 
 @pytest.mark.parametrize(("mode", "kept"), [("interrupt", 4), ("rollback", 2)])

@@ -93,8 +93,7 @@ async def test_a_missing_or_foreign_knowledge_base_is_named(lab: Lab, library: L
     for wanted, user_id in (("kb-123", lab.user_id), (str(uuid4()), lab.user_id), (str(base.id), lab.user_id + 10_000)):
         with pytest.raises(NotFoundError, match=wanted):
             await search(
-                lab.runtime.single,
-                lab.runtime.embeddings,
+                lab.runtime,
                 user_id=user_id,
                 knowledgebase_ids=[wanted],
                 query="x",

@@ -2,12 +2,13 @@
 
 The model is scripted: it waits, then writes word by word. It is asked by plain HTTP (the floor), through a chat's event
 stream, and through the OpenAI door, in turns, so that a drift of the machine's speed meets all three. The chat has
-buffer memory, in one session, so every turn is told the messages before it. A turn is read to its end, untimed, before
-the next one.
+buffer memory, in one session, so every turn is told the messages before it; a second chat also asks a knowledge base of
+1,000 chunks by `hybrid` search before it answers. A turn is read to its end, untimed, before the next one.
 """
 
 import argparse
 import asyncio
+import random
 import statistics
 import sys
 import tempfile
@@ -27,6 +28,12 @@ from tests.support.scripted_model import Behaviour, ScriptedModel
 MODEL = "gpt-4o-mini"
 ANSWER = Behaviour(times=None, text=" ".join(["word"] * 20), delay_ms=200, token_delay_ms=10)
 FLOOR = "the model alone"
+DOCUMENTS, WORDS_PER_DOCUMENT = 20, 2_600
+SENTENCE = (
+    "what now ships float because they displace water while bread rises when yeast makes gas and every sailor knows"
+    " which harbour has a crane that lifts heavy boxes from the deck of an old vessel in the morning"
+)
+WORDS = SENTENCE.split()
 
 Ask = Callable[[], Coroutine[None, None, aiohttp.ClientResponse]]
 
@@ -88,6 +95,24 @@ async def _first_word(response: aiohttp.ClientResponse, mark: bytes) -> aiohttp.
     raise RuntimeError("the answer ended without a word")
 
 
+async def make_knowledge_base(product: Product) -> str:
+    """A knowledge base of the embedded model with about 1,000 chunks; its id."""
+    base = await product.post(f"{API}/knowledgebases", {"name": "Bench", "chunk_size": 100, "chunk_overlap": 0})
+    url = f"{API}/knowledgebases/{base['id']}"
+    draw = random.Random(1)  # noqa: S311 - the same text each time
+    for number in range(DOCUMENTS):
+        words = " ".join(draw.choice(WORDS) for _ in range(WORDS_PER_DOCUMENT))
+        form = aiohttp.FormData()
+        form.add_field("file", words.encode(), filename=f"{number}.txt", content_type="text/plain")
+        async with product.http.post(f"{url}/documents", data=form) as response:
+            response.raise_for_status()
+    while True:
+        listed = await product.get(f"{url}/documents?status=ready&page_size=1")
+        if listed["total"] == DOCUMENTS:
+            return str(base["id"])
+        await asyncio.sleep(0.2)
+
+
 def _completion(http: aiohttp.ClientSession, url: str, body: JsonObject) -> Ask:
     async def ask() -> aiohttp.ClientResponse:
         asked: JsonObject = {**body, "messages": [{"role": "user", "content": "What now?"}], "stream": True}
@@ -117,10 +142,18 @@ async def run(calls: int) -> list[FirstWord]:
                 await product.log_in()
                 chat: JsonObject = {"llm_provider": "openai", "llm_model": MODEL, "system_prompt": "Answer."}
                 flow = await product.post(f"{API}/chatflows", {"name": "Chat", "chat_config": chat})
+                base = await make_knowledge_base(product)
+                rag: JsonObject = {"enabled": True, "knowledgebase_ids": [base], "retrieval_strategy": "hybrid"}
+                knowing = await product.post(
+                    f"{API}/chatflows", {"name": "Knowing", "chat_config": chat, "rag_config": rag}
+                )
                 door: JsonObject = {"model": str(flow["id"]), "user": uuid4().hex}
                 ways = {
                     FLOOR: _completion(plain, f"{model.base_url}/chat/completions", {"model": MODEL}),
                     "chat stream": _stream(product.http, f"{API}/chatflow/workflows/{flow['id']}/chat/stream"),
+                    "chat stream, hybrid retrieval": _stream(
+                        product.http, f"{API}/chatflow/workflows/{knowing['id']}/chat/stream"
+                    ),
                     "OpenAI door": _completion(product.http, "/v1/chat/completions", door),
                 }
                 return await measure(ways, calls=calls)
@@ -133,7 +166,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures there too, one a line")
     arguments = parser.parse_args()
     figures = asyncio.run(run(arguments.calls))
-    table = Table(title="The first word of a buffer chat", title_justify="left")
+    table = Table(title="The first word of a chat", title_justify="left")
     for column in ("asked through", "calls", "p50 ms", "p95 ms", "over, p50", "over, p95"):
         table.add_column(column, justify="left" if column == "asked through" else "right")
     for each in figures:

@@ -17,10 +17,12 @@ MOST_COMPARED = 10_000
 It holds the chunks of all knowledge bases, so for a small one it would wander through those of others and give up.
 """
 
-_LEAST_EXPLORED = 200
+_LEAST_EXPLORED = 400
 _EXPLORED_PER_RESULT = 4
 _MOST_EXPLORED = 1000
-"""How many neighbours the index keeps in sight (`hnsw.ef_search`, 40 by default and 1000 at most): more find better."""
+"""How many neighbours the index keeps in sight (`hnsw.ef_search`, 40 by default and 1000 at most): more find better.
+
+Of the ten nearest of 100,000, 200 in sight found 94 %, 400 found 98 % for a millisecond more (bench/retrieval.py)."""
 
 _READY = """
     knowledgebase_id = ANY(CAST(:bases AS uuid[])) AND document_id NOT IN (

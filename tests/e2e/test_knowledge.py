@@ -25,12 +25,12 @@ async def uploaded(product: Product, path: str, name: str, content: str) -> Json
 
 
 async def until(product: Product, path: str, **wanted: object) -> JsonObject:
-    """A document once its fields are these; the test's own time limit bounds the wait."""
+    """A document or knowledge base once its fields are these; the test's own time limit bounds the wait."""
     while True:
         document = await product.get(path)
         if wanted.items() <= document.items():
             return document
-        assert document["status"] != "failed", document["error_message"]
+        assert document.get("status") != "failed", document["error_message"]
         await asyncio.sleep(0.05)
 
 
@@ -72,3 +72,34 @@ async def test_a_killed_api_leaves_a_document_whole_or_not_at_all(product: Produ
     await until(product, f"{path}/documents/{document['id']}", status="ready")
     assert (await product.get(path))["document_count"] == 1
     assert await model.embedding_calls() == []
+
+
+async def test_a_worker_killed_in_a_reindex_embeds_only_the_batch_in_flight_again(
+    product: Product, model: ScriptedModel
+) -> None:
+    body: JsonObject = {"name": "Handbook", "chunk_size": 50, "chunk_overlap": 0}
+    path = f"{API}/knowledgebases/{(await product.post(f'{API}/knowledgebases', body))['id']}"
+    document = await uploaded(product, path, "long.txt", LONG)
+    await until(product, f"{path}/documents/{document['id']}", status="ready")
+    await model.script_embeddings(EmbeddingBehaviour(after=1, hang=True))
+    changed: JsonObject = {"embedding_model": "openai:scripted", "embedding_dimension": 64}
+    status, _ = await product.call("PUT", path, changed)
+    assert status == 200
+    await model.wait_for_embedding_calls(2)
+    await product.kill("worker")
+    stopped = await product.get(path)
+    assert isinstance(stopped["reindex"], dict)
+    assert (stopped["reindex"]["status"], stopped["reindex"]["chunks_done"]) == ("running", 128)
+    assert stopped["embedding_model"] == "local:wordllama"
+    # Nobody waits for it: the old vectors answer.
+    found = await product.post(f"{path}/search", {"query": "word7", "top_k": 1, "retrieval_strategy": "hybrid"})
+    assert "word7 " in str(found["results"])
+    await product.start("worker")
+    done = await until(product, path, embedding_model="openai:scripted")
+    assert isinstance(done["reindex"], dict)
+    assert (done["reindex"]["status"], done["reindex"]["error"]) == ("completed", None)
+    calls = await model.embedding_calls()
+    answered = [text for call in calls if call.answered for text in call.inputs]
+    assert len(answered) == len(set(answered)) == done["chunk_count"]
+    found = await product.post(f"{path}/search", {"query": "word7", "top_k": 1, "retrieval_strategy": "hybrid"})
+    assert "word7 " in str(found["results"])

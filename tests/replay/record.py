@@ -13,11 +13,12 @@ from uuid import UUID, uuid4
 
 from pydantic import JsonValue
 
-from perdure.domain.knowledge import Document, IngestionInput
+from perdure.domain.knowledge import Document, IngestionInput, KnowledgeBase
 from perdure.executions import cancel_execution
 from perdure.forks import ForkAsked
 from perdure.temporal.client import TASK_QUEUE
 from perdure.temporal.ingesting import ingestion_id
+from perdure.temporal.reindexing import reindex_workflow_id
 from tests.support.deciding import new_user, owner_of, say, until
 from tests.support.forking import fork
 from tests.support.knowledge import Library
@@ -349,11 +350,57 @@ async def summary(lab: Lab) -> str:
     return workflow_id
 
 
+async def reindex_completed(lab: Lab) -> str:
+    """Three batches; the second is embedded at the second attempt."""
+    library = Library(lab)
+    base = await library.make(chunk_size=50, chunk_overlap=0)
+    await library.add(base, "long.txt", "\n\n".join(f"word{number} " * 20 for number in range(300)))
+    await lab.model.script_embeddings(EmbeddingBehaviour(after=1, status=503))
+    return await _reindexed(library, base)
+
+
+async def reindex_failed(lab: Lab) -> str:
+    """The new model's key is refused."""
+    library = Library(lab)
+    base = await library.make()
+    await library.add(base, "ships.txt", "Ships float.")
+    await lab.model.script_embeddings(EmbeddingBehaviour(status=401))
+    return await _reindexed(library, base)
+
+
+async def reindex_superseded(lab: Lab) -> str:
+    """Another model is chosen while a batch is embedded."""
+    library = Library(lab)
+    base = await library.make()
+    await library.add(base, "ships.txt", "Ships float.")
+    await lab.model.script_embeddings(EmbeddingBehaviour(hang=True))
+    changing = await library.change(base, **CHANGED)
+    await lab.model.wait_for_embedding_calls(1)
+    await library.change(base, embedding_model="openai:scripted", embedding_dimension=32)
+    await library.reindexed(changing)
+    return _reindex_id(changing)
+
+
 async def reconcile(lab: Lab) -> str:
     """One pass of housekeeping."""
     workflow_id = f"reconcile-{uuid4()}"
     await lab.runtime.client.execute_workflow("Reconcile", id=workflow_id, task_queue=TASK_QUEUE)
     return workflow_id
+
+
+CHANGED: dict[str, JsonValue] = {"embedding_model": "openai:scripted", "embedding_dimension": 64}
+
+
+async def _reindexed(library: Library, base: KnowledgeBase) -> str:
+    changing = await library.change(base, **CHANGED)
+    await library.reindexed(changing)
+    return _reindex_id(changing)
+
+
+def _reindex_id(base: KnowledgeBase) -> str:
+    if base.reindex is None:
+        raise ValueError("no re-index was started")
+    return reindex_workflow_id(base.reindex.id)
 
 
 async def _ingested(library: Library, document: Document) -> str:
@@ -396,6 +443,9 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         ingestion_completed,
         ingestion_failed,
         ingestion_of_a_deleted_document,
+        reindex_completed,
+        reindex_failed,
+        reindex_superseded,
         chatflow_in_order,
         chatflow_waited,
         chatflow_cut_off,

@@ -8,7 +8,6 @@ from typing import Protocol
 from uuid import UUID, uuid4
 
 from pydantic import JsonValue
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from perdure.bootstrap import Runtime
 from perdure.domain.errors import UnsupportedMediaTypeError
@@ -19,10 +18,9 @@ from perdure.domain.knowledge_edits import overlay, wanted_embedding
 from perdure.domain.reindexing import ReindexInput
 from perdure.domain.reranking import MOST_RERANKED
 from perdure.domain.users import Origin
-from perdure.llm.embeddings import Embeddings
 from perdure.retrieval.formats import kind_of
 from perdure.retrieval.fusion import diversify, fuse
-from perdure.retrieval.lexemes import search_query
+from perdure.retrieval.lexemes import terms
 from perdure.storage.chunk_search import Near, Scope, matching, nearest, read_chunks
 from perdure.storage.documents import Upload, add_piece, insert_document, record_document
 from perdure.storage.knowledge import (
@@ -166,18 +164,17 @@ async def _rerank(
 async def _find(
     runtime: Runtime, user_id: int, knowledgebase_ids: Sequence[str], query: str, settings: RetrievalSettings
 ) -> list[Hit]:
-    database, embeddings = runtime.single, runtime.embeddings
     ids = [_as_id(text) for text in dict.fromkeys(knowledgebase_ids)]
 
     async def read() -> list[KnowledgeBase]:
-        async with database.connect() as connection:
+        async with runtime.single.connect() as connection:
             return await read_knowledge_bases(connection, ids, user_id=user_id)
 
     bases = await read()
     if not query.strip():
         return []
     while True:
-        hits = await _Looking(database, embeddings, bases, query, settings).look()
+        hits = await _Looking(runtime, bases, query, settings).look()
         now = await read()
         if [base.embedding for base in now] == [base.embedding for base in bases]:
             return hits
@@ -196,8 +193,7 @@ def _as_id(text: str) -> UUID:
 class _Looking:
     """One search under way. Ranked lists are chunk ids with their scores, best first."""
 
-    database: AsyncEngine
-    embeddings: Embeddings
+    runtime: Runtime
     bases: Sequence[KnowledgeBase]
     query: str
     settings: RetrievalSettings
@@ -228,19 +224,20 @@ class _Looking:
 
     async def by_fused_rank(self) -> list[tuple[int, float]]:
         found = [near for _, nears in await self._nearest(self._candidates) for near in nears]
-        wanted = search_query(self.query)
+        wanted = terms(self.query)
         matched: list[int] = []
-        if wanted is not None:
-            async with self.database.connect() as connection:
-                bases = [base.id for base in self.bases]
-                matched = await matching(connection, bases, wanted, count=self._candidates)
+        if wanted:
+            bases = [base.id for base in self.bases]
+            chunk_count = sum(base.chunk_count for base in self.bases)
+            async with self.runtime.single.connect() as connection:
+                matched = await matching(connection, bases, wanted, chunk_count=chunk_count, count=self._candidates)
         return fuse([[near.id for near in _best_first(found)], matched])
 
     async def hits(self, ranked: Sequence[tuple[int, float]]) -> list[Hit]:
         """The best of a ranked list with their contents."""
         able = [(chunk_id, score) for chunk_id, score in ranked if self._is_good_enough(score)]
         able = able[: self.settings.top_k]
-        async with self.database.connect() as connection:
+        async with self.runtime.single.connect() as connection:
             chunks = await read_chunks(connection, [chunk_id for chunk_id, _ in able])
         versions = {base.id: base.version for base in self.bases}
         return [
@@ -269,11 +266,11 @@ class _Looking:
         found: list[tuple[list[float], list[Near]]] = []
         for (model, dimension), grouped in groupby(sorted(self.bases, key=_model_of), key=_model_of):
             bases = list(grouped)
-            (vector,) = await self.embeddings.embed(
+            (vector,) = await self.runtime.embeddings.embed(
                 ModelRef.parse(model), [self.query], dimension=dimension, seconds=_QUERY_SECONDS
             )
             scope = Scope([base.id for base in bases], dimension, sum(base.chunk_count for base in bases))
-            nears = await nearest(self.database, scope, vector, count=count, with_embeddings=with_embeddings)
+            nears = await nearest(self.runtime.engine, scope, vector, count=count, with_embeddings=with_embeddings)
             found.append((vector, nears))
         return found
 

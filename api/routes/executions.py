@@ -9,13 +9,16 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from api.bodies import StrictJsonRoute
 from api.deps import Caller, ReaderDep, RuntimeDep
+from api.explanation_examples import EXPLANATIONS
 from api.problems import problems
 from api.waiting import cancel_and_wait, start_and_wait, wait_for
 from perdure.bootstrap import Runtime
 from perdure.domain.errors import NotFoundError
 from perdure.domain.executions import Execution, ExecutionStatus
+from perdure.domain.explanations import Explanation
 from perdure.domain.flows import FlowType
 from perdure.executions import KeyedRequest, StartRequest, find_started, get_execution
+from perdure.explanations import explain_execution
 from perdure.storage.executions import NO_EXECUTION, ExecutionFilter, list_executions, owns_execution
 from perdure.storage.flows import get_flow
 from perdure.storage.transcripts import read_whole
@@ -171,6 +174,19 @@ async def read_step_output(execution_id: UUID, step_id: str, caller: Caller, rea
     if whole is None:
         raise NotFoundError("This step has left no output (yet): check its id.")
     return PlainTextResponse(whole)
+
+
+@router.get(
+    "/executions/{execution_id}/explain",
+    operation_id="explainExecution",
+    responses={
+        200: {"content": {"application/json": {"examples": EXPLANATIONS}}},
+        **problems(401, 404, 422, 503),
+    },
+)
+async def explain_one(execution_id: UUID, caller: Caller, runtime: RuntimeDep) -> Explanation:
+    """Say what a run waits for, in a sentence and in fields: a worker, a human, a retry, another run, an answer."""
+    return await explain_execution(runtime, execution_id, user=caller)
 
 
 @router.post(

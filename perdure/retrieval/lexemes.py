@@ -8,7 +8,8 @@ database's locale nor an extension has a say.
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 _RUN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 # Han with its extensions and iteration marks, kana, hangul: syllables, and jamo that NFKC does not compose.
@@ -26,6 +27,12 @@ POSITIONS_KEPT = 255
 
 MOST_QUERY_LEXEMES = 64
 """Of a longer query the first distinct lexemes are looked for."""
+
+MOST_SHARED = 0.2
+"""A word in a larger share of the chunks is not looked for."""
+
+MOST_RANKED = 20_000
+"""Chunks that the words of a query may match; ranking so many takes about a tenth of a second."""
 
 
 def lexemes(text: str) -> Iterator[str]:
@@ -60,20 +67,54 @@ def document_vector(text: str) -> str:
     return " ".join(f"{_quoted(lexeme)}:{','.join(map(str, places))}" for lexeme, places in positions.items())
 
 
-def search_query(text: str) -> str | None:
-    """Write a query as PostgreSQL reads a `tsquery`: any of its lexemes. None when there are none."""
-    found = list(dict.fromkeys(_wanted(text)))[:MOST_QUERY_LEXEMES]
-    return " | ".join(found) or None
+@dataclass(frozen=True)
+class Term:
+    """A lexeme that a query looks for, or every one that begins with it."""
+
+    lexeme: str
+    is_prefix: bool = False
 
 
-def _wanted(text: str) -> Iterator[str]:
+def terms(text: str) -> list[Term]:
+    """What a query looks for, each once, in its order."""
+    return list(dict.fromkeys(_wanted(text)))[:MOST_QUERY_LEXEMES]
+
+
+def telling(wanted: Sequence[Term], shares: Mapping[str, float], chunks: int) -> list[Term]:
+    """Of a query's terms the rarest, so that no more chunks than can be ranked in a moment are expected to match.
+
+    A word that is everywhere tells no chunk from another, and ranking all that hold it takes seconds.
+
+    Args:
+        wanted: the query's terms.
+        shares: how large a share of all chunks holds a lexeme; those that are missing are rare.
+        chunks: how many chunks there are.
+    """
+    kept: set[Term] = set()
+    expected = 0.0
+    for term in sorted(wanted, key=lambda each: shares.get(each.lexeme, 0.0)):
+        share = shares.get(term.lexeme, 0.0)
+        expected += share * chunks
+        if share > MOST_SHARED or (kept and expected > MOST_RANKED):
+            break
+        kept.add(term)
+    return [term for term in wanted if term in kept]
+
+
+def search_query(wanted: Sequence[Term]) -> str | None:
+    """Write a query as PostgreSQL reads a `tsquery`: any of its terms. None when there are none."""
+    written = (f"{_quoted(term.lexeme)}{':*' if term.is_prefix else ''}" for term in wanted)
+    return " | ".join(written) or None
+
+
+def _wanted(text: str) -> Iterator[Term]:
     previous = ""
     for lexeme in lexemes(text):
         if len(lexeme) > 1 or not _CJK.fullmatch(lexeme):
-            yield _quoted(lexeme)
+            yield Term(lexeme)
         elif not previous.endswith(lexeme):
             # A letter by itself; the last of a longer run is in the pair before it.
-            yield f"{_quoted(lexeme)}:*"
+            yield Term(lexeme, is_prefix=True)
         previous = lexeme
 
 

@@ -9,6 +9,7 @@ from pgvector import HalfVector
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from perdure.retrieval.lexemes import Term, search_query, telling
 from perdure.storage.knowledge_tables import INDEXED_DIMENSIONS
 
 MOST_COMPARED = 10_000
@@ -47,6 +48,20 @@ _MATCHING = text(f"""
     WHERE search_vector @@ wanted AND {_READY}
     ORDER BY ts_rank(search_vector, wanted, 1) DESC, id LIMIT :count
 """)  # noqa: S608 - put together from what stands above
+# The index holds the words of everybody's chunks: of few chunks each is looked at instead.
+_MATCHING_FEW = text(f"""
+    WITH own AS MATERIALIZED (SELECT id, search_vector FROM chunks WHERE {_READY})
+    SELECT id FROM own, CAST(CAST(:query AS text) AS tsquery) AS wanted
+    WHERE search_vector @@ wanted ORDER BY ts_rank(search_vector, wanted, 1) DESC, id LIMIT :count
+""")  # noqa: S608 - put together from what stands above
+# What ANALYZE saw: the thousand or so commonest lexemes.
+_SHARES = text("""
+    SELECT lexeme, share, (SELECT reltuples FROM pg_class WHERE oid = CAST('chunks' AS regclass)) AS chunks
+    FROM pg_stats, unnest(CAST(CAST(most_common_elems AS text) AS text[]), most_common_elem_freqs)
+        AS common (lexeme, share)
+    WHERE schemaname = current_schema() AND tablename = 'chunks' AND attname = 'search_vector'
+        AND lexeme = ANY(CAST(:lexemes AS text[]))
+""")
 _CONTENTS = text("""
     SELECT c.id, c.content, c.chunk_index, c.document_id, c.knowledgebase_id, d.name AS document_name
     FROM chunks AS c JOIN documents AS d ON d.id = c.document_id WHERE c.id = ANY(CAST(:ids AS bigint[]))
@@ -92,10 +107,14 @@ class Scope:
 async def nearest(
     engine: AsyncEngine, scope: Scope, query: Sequence[float], *, count: int, with_embeddings: bool = False
 ) -> list[Near]:
-    """The chunks whose embeddings are nearest to the query's, nearest first."""
+    """The chunks whose embeddings are nearest to the query's, nearest first.
+
+    `engine` has transactions: one that commits by itself would forget the settings at once.
+    """
     parameters = {"bases": list(scope.bases), "query": HalfVector(list(query)).to_text(), "count": count}
     statement = _nearest(scope.dimension, scope.by_index, with_embeddings)
-    async with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+    # A transaction: the settings are for this statement alone.
+    async with engine.begin() as connection:
         if scope.by_index:
             explored = min(max(_LEAST_EXPLORED, _EXPLORED_PER_RESULT * count), _MOST_EXPLORED)
             await connection.execute(_EXPLORE, {"explored": str(explored)})
@@ -123,10 +142,31 @@ def _nearest(dimension: int, by_index: bool, with_embeddings: bool) -> TextClaus
     )
 
 
-async def matching(connection: AsyncConnection, bases: Sequence[UUID], query: str, *, count: int) -> list[int]:
-    """The chunks that have words of the query (`retrieval.lexemes.search_query`), those with most of them first."""
-    found = await connection.execute(_MATCHING, {"bases": list(bases), "query": query, "count": count})
+async def matching(
+    connection: AsyncConnection, bases: Sequence[UUID], wanted: Sequence[Term], *, chunk_count: int, count: int
+) -> list[int]:
+    """The chunks that have terms of the query, those with most of them first.
+
+    Args:
+        connection: to read with.
+        bases: the knowledge bases to look in.
+        wanted: what is looked for; where there are many chunks, those of its words that are not everywhere.
+        chunk_count: how many chunks the knowledge bases have.
+        count: how many to find at most.
+    """
+    is_large = chunk_count > MOST_COMPARED
+    query = search_query(await _telling(connection, wanted) if is_large else wanted)
+    if query is None:
+        return []
+    statement = _MATCHING if is_large else _MATCHING_FEW
+    found = await connection.execute(statement, {"bases": list(bases), "query": query, "count": count})
     return list(found.scalars())
+
+
+async def _telling(connection: AsyncConnection, wanted: Sequence[Term]) -> list[Term]:
+    found = await connection.execute(_SHARES, {"lexemes": [term.lexeme for term in wanted]})
+    rows = found.all()
+    return telling(wanted, {row.lexeme: row.share for row in rows}, max((row.chunks for row in rows), default=0))
 
 
 async def read_chunks(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, FoundChunk]:

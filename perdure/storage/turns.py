@@ -120,6 +120,18 @@ async def turn_behind(session: AsyncSession, execution_id: UUID) -> UUID | None:
     )
 
 
+async def turns_ahead(connection: AsyncConnection, execution_id: UUID) -> list[UUID]:
+    """The open turns of the same session before this one, the next first."""
+    row = aliased(ChatTurnRow)
+    found = await connection.execute(
+        select(ChatTurnRow.execution_id)
+        .join(row, row.session_key == ChatTurnRow.session_key)
+        .where(row.execution_id == execution_id, ~row.ended, ~ChatTurnRow.ended, ChatTurnRow.number < row.number)
+        .order_by(ChatTurnRow.number)
+    )
+    return list(found.scalars())
+
+
 async def leave_session(session: AsyncSession, key: int) -> list[UUID]:
     """Take all open turns out of a locked session: what they say is kept in their executions alone. Which they are."""
     return list(

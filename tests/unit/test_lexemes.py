@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.retrieval.lexemes import MOST_QUERY_LEXEMES, document_vector, lexemes, search_query
+from perdure.retrieval.lexemes import MOST_QUERY_LEXEMES, document_vector, lexemes, search_query, telling, terms
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,28 @@ def test_a_document_keeps_places_and_quotes() -> None:
     ],
 )
 def test_a_query_asks_for_any_of_them(text: str, query: str | None) -> None:
-    assert search_query(text) == query
+    assert search_query(terms(text)) == query
 
 
 def test_a_long_query_is_cut_short() -> None:
-    query = search_query(" ".join(f"word{number}" for number in range(1000)))
+    query = search_query(terms(" ".join(f"word{number}" for number in range(1000))))
     assert query is not None
     assert query.count("|") == MOST_QUERY_LEXEMES - 1
+
+
+@pytest.mark.parametrize(
+    ("shares", "chunks", "kept"),
+    [
+        ({}, 1_000_000, ["the", "leave", "policy", "of", "acme"]),
+        ({"the": 0.9, "of": 0.8}, 1_000, ["leave", "policy", "acme"]),
+        ({"the": 0.9, "of": 0.8, "policy": 0.015, "leave": 0.01}, 1_000_000, ["leave", "acme"]),
+        ({"the": 0.9, "of": 0.8, "policy": 0.015, "leave": 0.01}, 100_000, ["leave", "policy", "acme"]),
+        (dict.fromkeys(("the", "leave", "policy", "of", "acme"), 0.19), 1_000_000, ["the"]),
+        (dict.fromkeys(("the", "leave", "policy", "of", "acme"), 0.21), 1_000_000, []),
+    ],
+    ids=["rare", "everywhere", "many chunks", "fewer chunks", "one at least", "nothing telling"],
+)
+def test_words_that_tell_no_chunk_from_another_are_left_out(
+    shares: dict[str, float], chunks: int, kept: list[str]
+) -> None:
+    assert [term.lexeme for term in telling(terms("the leave policy of acme"), shares, chunks)] == kept

@@ -4,12 +4,14 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from perdure.domain.errors import NotFoundError
 from perdure.domain.knowledge import KnowledgeBase, RetrievalSettings
 from perdure.knowledge import search
 from perdure.llm.local_embeddings import embed_locally
-from perdure.storage.chunk_search import MOST_COMPARED, Scope, nearest
+from perdure.retrieval.lexemes import terms
+from perdure.storage.chunk_search import MOST_COMPARED, Scope, matching, nearest
 from tests.support.knowledge import Library
 from tests.support.running import Lab
 
@@ -108,7 +110,7 @@ async def test_a_large_knowledge_base_is_searched_by_its_index(lab: Lab, base: K
     assert not exact.by_index
     assert by_index.by_index
     found = [
-        [near.id for near in await nearest(lab.runtime.single, scope, query, count=3)] for scope in (exact, by_index)
+        [near.id for near in await nearest(lab.runtime.engine, scope, query, count=3)] for scope in (exact, by_index)
     ]
     assert found[0] == found[1]
     async with lab.runtime.engine.connect() as connection:
@@ -122,3 +124,38 @@ async def test_a_large_knowledge_base_is_searched_by_its_index(lab: Lab, base: K
             {"query": str(query)},
         )
         assert "ix_chunks_embedding_256" in "\n".join(plan)
+
+
+async def test_the_index_goes_on_until_it_has_found_enough_of_one_knowledge_base(lab: Lab, library: Library) -> None:
+    """What it finds first is another's; without the settings of a search it would stop there."""
+    small, large = await library.make(), await library.make(chunk_size=50, chunk_overlap=0)
+    await library.add(small, "far.txt", "Bread is baked from flour, water, salt and yeast.")
+    boats = "\n\n".join(f"# Boat {number}\n\nBoats float on the ocean, boat {number}." for number in range(600))
+    await library.add(large, "near.md", boats)
+    (query,) = embed_locally(["boats on the ocean"]).tolist()
+    scope = Scope([small.id], 256, MOST_COMPARED + 1)
+    # The planner would compare the few chunks of a test one by one.
+    planner = {"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off"}
+    engine = create_async_engine(lab.runtime.endpoints.database_url, connect_args={"server_settings": planner})
+    try:
+        found = await nearest(engine, scope, query, count=3)
+    finally:
+        await engine.dispose()
+    assert len(found) == 1
+
+
+async def test_words_are_looked_for_in_large_knowledge_bases_without_those_that_are_everywhere(
+    lab: Lab, library: Library
+) -> None:
+    base = await library.make(chunk_size=50, chunk_overlap=0)
+    text_of = "\n\n".join(f"# Part {number}\n\nThe rule of case {number} is law." for number in range(60))
+    await library.add(base, "law.md", text_of)
+    async with lab.runtime.single.connect() as connection:
+        await connection.execute(text("ANALYZE chunks"))
+        few, many = [
+            await matching(connection, [base.id], terms("the rule of case 17"), chunk_count=count, count=1)
+            for count in (60, MOST_COMPARED + 1)
+        ]
+        nothing = await matching(connection, [base.id], terms("absent"), chunk_count=MOST_COMPARED + 1, count=1)
+    assert few == many
+    assert (len(few), nothing) == (1, [])

@@ -17,6 +17,7 @@ from api.routes import (
     chat_stream,
     events,
     executions,
+    flow_versions,
     flows,
     forks,
     health,
@@ -54,7 +55,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.stopping = asyncio.Event()
     app.state.watching = Watching(runtime)
     rooms = (health, auth, flows, agents, executions, approvals, chat, chat_stream, sessions, knowledgebases, openai)
-    for room in (*rooms, forks, watch, events, problems, docs):
+    for room in (*rooms, flow_versions, forks, watch, events, problems, docs):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)

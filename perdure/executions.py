@@ -44,6 +44,8 @@ class KeyedRequest:
     idempotency_key: str | None = None
     origin: dict[str, JsonValue] | None = None
     """Of a fork or a retry: of which run, and how."""
+    version: int | None = None
+    """Of the flow; None: the one it has now."""
 
     @property
     def request_hash(self) -> str:
@@ -51,6 +53,8 @@ class KeyedRequest:
         asked: dict[str, JsonValue] = {"flow_id": str(self.flow_id), "input_data": self.input_data}
         if self.origin is not None:
             asked["origin"] = self.origin
+        if self.version is not None:
+            asked["version"] = self.version
         return sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @property
@@ -77,6 +81,7 @@ class StartRequest(KeyedRequest):
             input_data=asked.input_data,
             idempotency_key=asked.idempotency_key,
             origin=asked.origin,
+            version=asked.version,
             flow=flow,
         )
 

@@ -16,10 +16,12 @@ from perdure.bootstrap import Runtime
 from perdure.domain.errors import NotFoundError
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.domain.explanations import Explanation
+from perdure.domain.flow_versions import runnable_as_now
 from perdure.domain.flows import FlowType
 from perdure.executions import KeyedRequest, StartRequest, find_started, get_execution
 from perdure.explanations import explain_execution
 from perdure.storage.executions import NO_EXECUTION, ExecutionFilter, list_executions, owns_execution
+from perdure.storage.flow_versions import read_version
 from perdure.storage.flows import get_flow
 from perdure.storage.transcripts import read_whole
 
@@ -28,6 +30,12 @@ router = APIRouter(prefix=PREFIX, tags=["executions"], route_class=StrictJsonRou
 
 Wait = Annotated[
     float | None, Query(ge=0, le=60, description="Seconds to wait for the end; what there is then is returned.")
+]
+FlowVersionQuery = Annotated[
+    int | None,
+    Query(
+        alias="version", ge=1, le=2**31 - 1, description="Run the flow as it was at this version; unset: as it is now."
+    ),
 ]
 IdempotencyKey = Annotated[
     str | None,
@@ -62,6 +70,9 @@ async def _execute(
     if execution is None:
         async with runtime.single.connect() as connection:
             flow = await get_flow(connection, asked.flow_id, user_id=asked.user_id, flow_type=flow_type)
+            if asked.version is not None:
+                former = await read_version(connection, flow.id, asked.version, user_id=asked.user_id)
+                flow = runnable_as_now(former, flow)
         execution = await start_and_wait(runtime, StartRequest.of(asked, flow), seconds=seconds)
     else:
         execution = await wait_for(runtime, execution, seconds=seconds)
@@ -84,7 +95,7 @@ class ExecutionPage(BaseModel):
     "/flows/{flow_id}/execute",
     operation_id="executeFlow",
     response_model=Execution,
-    responses=problems(400, 401, 404, 409, 413, 422, 503),
+    responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def execute_flow(
     flow_id: UUID,
@@ -92,10 +103,11 @@ async def execute_flow(
     caller: Caller,
     runtime: RuntimeDep,
     wait: Wait = None,
+    version: FlowVersionQuery = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Start a run of either kind of flow and return at once, or after `wait` seconds at most."""
-    asked = KeyedRequest(flow_id, caller.id, body.input_data, idempotency_key)
+    asked = KeyedRequest(flow_id, caller.id, body.input_data, idempotency_key, version=version)
     return await _execute(runtime, asked, flow_type=None, seconds=wait)
 
 
@@ -103,7 +115,7 @@ async def execute_flow(
     "/agentflows/{flow_id}/execute",
     operation_id="executeAgentflow",
     response_model=Execution,
-    responses=problems(400, 401, 404, 409, 413, 422, 503),
+    responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def execute_agentflow(
     flow_id: UUID,
@@ -111,10 +123,11 @@ async def execute_agentflow(
     caller: Caller,
     runtime: RuntimeDep,
     wait: Wait = None,
+    version: FlowVersionQuery = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Start a run of an agentflow; the body is the input itself."""
-    asked = KeyedRequest(flow_id, caller.id, body, idempotency_key)
+    asked = KeyedRequest(flow_id, caller.id, body, idempotency_key, version=version)
     return await _execute(runtime, asked, flow_type=FlowType.AGENTFLOW, seconds=wait)
 
 

@@ -1,6 +1,7 @@
 """Runs through HTTP: services, API and worker each a process of its own, as in production."""
 
 import asyncio
+import json
 import time
 from uuid import uuid4
 
@@ -128,6 +129,25 @@ async def test_a_flow_edited_during_its_run_is_run_as_it_was(product: Product, m
     assert requests[1].system_prompt == "Old words."
     read = await product.get(f"{API}/executions/{execution['id']}")
     assert read["flow_version"] == 1
+
+
+async def test_a_former_version_is_run_as_it_was_if_the_flow_may_run_now(
+    product: Product, model: ScriptedModel
+) -> None:
+    flow_id = await make(product, agents=[{"name": "A", "system_prompt": "Old words."}])
+    path = f"{API}/flows/{flow_id}"
+    await product.call("PUT", path, {"agents": [{"name": "A", "system_prompt": "New words."}]})
+    body: JsonObject = {"input_data": {"message": "Go."}}
+    key = {"Idempotency-Key": "version-1"}
+    run = await product.post(f"{path}/execute?wait=20&version=1", body, key)
+    assert (run["status"], run["flow_version"]) == ("completed", 1)
+    assert (await product.post(f"{path}/execute?wait=20&version=1", body, key))["id"] == run["id"]
+    assert [request.system_prompt for request in await model.requests()] == ["Old words."]
+    _, events = await product.call("GET", f"/api/events/aggregate/{run['id']}")
+    assert '"flow_version": 1' in json.dumps(events)
+    await product.call("PUT", path, {"is_active": False})
+    for query, status in (("version=1", 409), ("version=9", 404), ("version=0", 422)):
+        assert (await product.call("POST", f"{path}/execute?{query}", body))[0] == status
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from activities.heartbeat import heartbeating
 from activities.knowledge_upkeep import empty_deleted, fail_lost_documents, fail_lost_reindexes
 from perdure.domain.housekeeping import ReconcileResult
 from perdure.live import purge
+from perdure.storage.audit import seal_all
 from perdure.storage.engine import Sessions
 from perdure.storage.executions import adopt, missing_rows, open_executions, reopen
 from perdure.storage.payloads import delete_payloads, owners_before
@@ -58,6 +59,7 @@ class HousekeepingActivities:
             documents = await fail_lost_documents(self._client, self._sessions, self._grace)
             reindexes = await fail_lost_reindexes(self._client, self._sessions, self._grace)
             emptied = await empty_deleted(self._sessions)
+            sealed = await seal_all(self._sessions)
         return ReconcileResult(
             settled=settled,
             adopted=adopted,
@@ -65,6 +67,7 @@ class HousekeepingActivities:
             documents_failed=documents,
             reindexes_failed=reindexes,
             knowledge_bases_emptied=emptied,
+            audit_entries_sealed=sealed,
         )
 
     async def _settle_ended(self) -> int:

@@ -12,6 +12,7 @@ from api.edge import Edge
 from api.routes import (
     agents,
     approvals,
+    audit,
     auth,
     chat,
     chat_stream,
@@ -55,7 +56,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.stopping = asyncio.Event()
     app.state.watching = Watching(runtime)
     rooms = (health, auth, flows, agents, executions, approvals, chat, chat_stream, sessions, knowledgebases, openai)
-    for room in (*rooms, flow_versions, forks, watch, events, problems, docs):
+    for room in (*rooms, flow_versions, forks, watch, audit, events, problems, docs):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)

@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from cachetools import TTLCache
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 
 from perdure.auth import TokenKind, Tokens, is_api_key, key_digest
+from perdure.domain.audit import called_from
 from perdure.domain.errors import UnauthenticatedError
 from perdure.domain.users import Origin, User
 from perdure.settings import Settings
@@ -152,18 +153,9 @@ Watcher = Annotated[User, Depends(watching_user)]
 """The user who calls, by a token in the header or in the query."""
 
 
-async def origin_of(request: Request, caller: Caller) -> Origin:
+async def origin_of(caller: Caller) -> Origin:
     """Say who asks, from where and with what, as the events of a change keep it."""
-    agent = request.headers.get("user-agent")
-    return Origin(
-        user_id=caller.id,
-        metadata={
-            "source": "api",
-            "ip": request.client.host if request.client else None,
-            # Header bytes may be anything; PostgreSQL's JSON may not.
-            "user_agent": agent[:300].replace("\0", "") if agent else None,
-        },
-    )
+    return Origin(user_id=caller.id, metadata=called_from() or {"source": "api"})
 
 
 OriginDep = Annotated[Origin, Depends(origin_of)]

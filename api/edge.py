@@ -4,15 +4,29 @@ import logging
 import re
 from secrets import token_hex
 
+from pydantic import JsonValue
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import render, render_unexpected
+from perdure.domain.audit import calling
 from perdure.domain.errors import BadRequestError, PerdureError, TooLargeError
 
 _log = logging.getLogger(__name__)
 
 _UPLOAD = re.compile(r"/api/agent-builder/knowledgebases/[^/]+/documents")
+
+
+_LONGEST_AGENT = 300
+
+
+def caller_of(scope: Scope) -> dict[str, JsonValue]:
+    """From where a call comes and with what, as events and the audit log keep it."""
+    client = scope.get("client")
+    sent = next((value for name, value in scope["headers"] if name == b"user-agent"), None)
+    # Header bytes may be anything; PostgreSQL's JSON may not.
+    agent = sent.decode("latin-1")[:_LONGEST_AGENT].replace("\0", "") if sent is not None else None
+    return {"source": "api", "ip": client[0] if client else None, "user_agent": agent}
 
 
 class Edge:
@@ -24,6 +38,13 @@ class Edge:
         self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's entry
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        with calling(caller_of(scope)):
+            await self._call(scope, receive, send)
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

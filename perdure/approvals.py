@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID, uuid4, uuid5
 
+from pydantic import JsonValue
+
 from perdure.bootstrap import Runtime
 from perdure.domain.approvals import Approval, ApprovalDecision
+from perdure.domain.audit import Deed
 from perdure.domain.errors import NotFoundError
 from perdure.domain.users import User
 from perdure.storage.approvals import find_approval, list_approvals
+from perdure.storage.audit import note
 from perdure.storage.executions import NO_EXECUTION, owns_execution
 from perdure.temporal.deciding import send_decision
 
@@ -64,5 +68,20 @@ async def decide(runtime: Runtime, request: DecisionRequest, *, user: User) -> A
     update_id = request.update_id
     if decision.revision is None:
         decision = decision.model_copy(update={"revision": approval.revision})
+    await _note(runtime, approval, decision, user)
     standing = await send_decision(runtime.client, request.execution_id, decision, update_id=update_id)
     return approval.model_copy(update=standing.model_dump())
+
+
+async def _note(runtime: Runtime, approval: Approval, decision: ApprovalDecision, user: User) -> None:
+    """Put into the owner's audit log who decided what, and from where; what comes of it the run itself records."""
+    facts: dict[str, JsonValue] = {
+        "approval_id": approval.approval_id,
+        "title": approval.title,
+        "decision": decision.decision,
+        "revision": decision.revision,
+        "comment": decision.comment,
+    }
+    deed = Deed("ApprovalSubmitted", "Execution", str(approval.execution_id), approval.user_id, user.id, facts)
+    async with runtime.single.connect() as connection:
+        await note(connection, deed)

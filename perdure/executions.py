@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.bootstrap import Runtime
+from perdure.domain.audit import Deed
 from perdure.domain.chats import told_messages
 from perdure.domain.errors import ConflictError, FieldProblem, UnprocessableError
 from perdure.domain.events import planned_nodes
@@ -23,6 +24,7 @@ from perdure.domain.ledger import Ledger
 from perdure.domain.runs import ConversationRef, RunInput
 from perdure.record.reading import failure_sentence
 from perdure.runnable import check_runnable
+from perdure.storage.audit import note
 from perdure.storage.chats import open_session
 from perdure.storage.executions import find_by_key, insert_started, note_start, read_execution
 from perdure.storage.turns import add_turn
@@ -221,6 +223,9 @@ async def cancel_execution(runtime: Runtime, execution_id: UUID, *, user_id: int
     """Ask a run to stop. Raises ConflictError once it has ended, NotFoundError when it is not this user's."""
     execution = await get_execution(runtime, execution_id, user_id=user_id)
     if not execution.status.is_final:
+        async with runtime.single.connect() as connection:
+            asked = Deed("ExecutionCancelRequested", "Execution", str(execution_id), user_id, user_id, {})
+            await note(connection, asked)
         try:
             await run_handle(runtime.client, execution_id).cancel()
         except RPCError as error:

@@ -14,6 +14,7 @@ from api.deps import AuthenticatorDep, Caller, OriginDep, ReaderDep, RuntimeDep
 from api.login_guard import LoginGuard
 from api.problems import problems
 from perdure.auth import Passwords, TokenKind, Tokens, new_api_key
+from perdure.domain.audit import NOBODY, Deed
 from perdure.domain.errors import (
     BadRequestError,
     FieldProblem,
@@ -23,11 +24,13 @@ from perdure.domain.errors import (
 )
 from perdure.domain.users import ApiKey, User
 from perdure.storage import users
+from perdure.storage.audit import note
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=StrictJsonRoute)
 
 _AT_ONCE = 2
 _NO_STORE = "no-store"
+_LONGEST_ADDRESS = 320
 
 
 class TokenPair(BaseModel):
@@ -103,6 +106,18 @@ async def _form_only(request: Request) -> None:
         raise UnsupportedMediaTypeError("Send `username` and `password` as a form.")
 
 
+def _login(user: User | None, address: str, *, succeeded: bool) -> Deed:
+    return Deed(
+        event_type="LoginSucceeded" if succeeded else "LoginFailed",
+        aggregate_type="User",
+        aggregate_id=str(user.id) if user else "unknown",
+        tenant_id=user.id if user else NOBODY,
+        # Who failed to log in is anybody.
+        user_id=user.id if user and succeeded else None,
+        data={"email": address[:_LONGEST_ADDRESS]},
+    )
+
+
 def _pair(tokens: Tokens, user: User) -> TokenPair:
     return TokenPair(
         access_token=tokens.issue(user.id, TokenKind.ACCESS),
@@ -131,7 +146,10 @@ async def login(
         found = await users.find_login(connection, form.username)
     user, password_hash = found or (None, None)
     known = await desk.verify(password_hash, form.password)
-    if user is None or not known or not user.is_active:
+    succeeded = user is not None and known and user.is_active
+    async with reader.connect() as connection:
+        await note(connection, _login(user, form.username, succeeded=succeeded))
+    if user is None or not succeeded:
         raise UnauthenticatedError("The email address or the password is not right.")
     desk.guard.succeed(form.username, address)
     response.headers["Cache-Control"] = _NO_STORE

@@ -14,3 +14,4 @@ class ReconcileResult(BaseModel):
     documents_failed: int = 0
     reindexes_failed: int = 0
     knowledge_bases_emptied: int = 0
+    audit_entries_sealed: int = 0

@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping, Select, Table, bindparam, func, or_, select, 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from perdure.domain.audit import called_from
 from perdure.domain.errors import NotFoundError
 from perdure.domain.executions import FINAL_STATUSES, Execution, ExecutionStatus, NodeExecution
 from perdure.domain.runs import RunEnding, RunHeader
@@ -26,7 +27,7 @@ _nodes = TypeAdapter(list[NodeExecution])
 
 
 def _started_columns() -> list[str]:
-    return ["id", "status", *(name for name in RunHeader.model_fields if name != "execution_id")]
+    return ["id", "status", "origin", *(name for name in RunHeader.model_fields if name != "execution_id")]
 
 
 # Every run executes these, so they are built once.
@@ -109,6 +110,7 @@ async def insert_started(session: AsyncConnection | AsyncSession, header: RunHea
         "id": header.execution_id,
         "status": ExecutionStatus.RUNNING.value,
         "forked_from": header.forked_from.model_dump(mode="json") if header.forked_from else None,
+        "origin": called_from(),
     }
     return (await session.execute(_INSERT, row)).one_or_none() is not None
 

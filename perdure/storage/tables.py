@@ -206,6 +206,8 @@ class ExecutionRow(Base):
     parent_execution_id: Mapped[UUID | None]
     # The run that this one is a fork or a retry of: execution_id, version, step.
     forked_from: Mapped[Json | None]
+    # From where it was asked for, for the audit log: source, ip, user_agent.
+    origin: Mapped[Json | None]
 
     __table_args__ = (
         UniqueConstraint("user_id", "idempotency_key"),

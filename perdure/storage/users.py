@@ -8,9 +8,11 @@ from sqlalchemy import Row, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from perdure.domain.audit import Deed
 from perdure.domain.errors import ConflictError, NotFoundError
 from perdure.domain.events import Event
 from perdure.domain.users import ApiKey, NewKey, Origin, User, normal_email
+from perdure.storage.audit import note
 from perdure.storage.events import append, next_version
 from perdure.storage.tables import ApiKeyRow, UserRow
 
@@ -146,9 +148,16 @@ async def use_api_key(connection: AsyncConnection, digest: bytes) -> tuple[User,
     if row is None:
         return None
     stale = or_(ApiKeyRow.last_used_at.is_(None), ApiKeyRow.last_used_at < func.now() - text("interval '1 minute'"))
-    await connection.execute(
-        update(ApiKeyRow).where(ApiKeyRow.key_hash == digest, stale).values(last_used_at=func.now())
+    used = await connection.execute(
+        update(ApiKeyRow)
+        .where(ApiKeyRow.key_hash == digest, stale)
+        .values(last_used_at=func.now())
+        .returning(ApiKeyRow.id, ApiKeyRow.name, ApiKeyRow.prefix)
     )
+    key = used.one_or_none()
+    if key is not None:
+        facts: dict[str, JsonValue] = {"api_key_id": str(key.id), "name": key.name, "prefix": key.prefix}
+        await note(connection, Deed("ApiKeyUsed", "User", str(row.id), row.id, row.id, facts))
     user = User(id=row.id, email=row.email, is_active=row.is_active, created_at=row.created_at)
     return user, row.expires_at
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 from uuid import UUID
@@ -24,11 +25,14 @@ from perdure.client.transport import (
     timeout_of,
 )
 from perdure.domain.approvals import Approval, ApprovalStatus, Verdict
+from perdure.domain.audit import AuditPage, AuditVerdict
 from perdure.domain.chats import ChatAnswer
 from perdure.domain.events import Event
 from perdure.domain.executions import Execution, ExecutionStatus
+from perdure.domain.explanations import Explanation
 from perdure.domain.flow_lists import FlowPage
 from perdure.domain.flows import AgentflowView, ChatflowView
+from perdure.domain.states import AnyState
 
 Answer = TypeVar("Answer")
 
@@ -135,6 +139,41 @@ class AsyncPerdureClient:
     ) -> list[Event]:
         """The events of one aggregate up to a version."""
         return await self._send(calls.replay_events(aggregate_id, aggregate_type, to_version))
+
+    async def get_state(
+        self,
+        aggregate_id: UUID | str,
+        aggregate_type: str | None = None,
+        *,
+        to_version: int | None = None,
+        at: datetime | None = None,
+    ) -> AnyState:
+        """One aggregate as it stood after a version or at an instant; without either, as it stands."""
+        return await self._send(calls.get_state(aggregate_id, aggregate_type, to_version, at))
+
+    async def get_audit_log(self, **asked: Unpack[calls.AuditAsked]) -> AuditPage:
+        """A page of one's audit log, newest first."""
+        return await self._send(calls.get_audit_log(asked))
+
+    async def verify_audit_log(self) -> AuditVerdict:
+        """Whether one's audit log is what it was when it was sealed."""
+        return await self._send(calls.verify_audit_log())
+
+    async def explain_execution(self, execution_id: UUID | str) -> Explanation:
+        """What a run waits for."""
+        return await self._send(calls.explain_execution(execution_id))
+
+    async def fork_execution(
+        self, execution_id: UUID | str, *, idempotency_key: str | None = None, **asked: Unpack[calls.ForkAsked]
+    ) -> Execution:
+        """Start a run that reuses what this one had done before a step or a version."""
+        return await self._send(calls.fork_execution(execution_id, asked, idempotency_key))
+
+    async def retry_execution(
+        self, execution_id: UUID | str, *, use_current_flow: bool = False, idempotency_key: str | None = None
+    ) -> Execution:
+        """Go on with a failed or cancelled run from where it stopped, as a new run."""
+        return await self._send(calls.retry_execution(execution_id, use_current_flow, idempotency_key))
 
     async def get_approvals(
         self, *, status: ApprovalStatus = ApprovalStatus.PENDING, limit: int = 20, offset: int = 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Generic, TypedDict, TypeVar, cast
 from urllib.parse import quote
 from uuid import UUID
@@ -10,11 +11,14 @@ from pydantic import JsonValue, TypeAdapter
 
 from perdure.client.answers import ApprovalPage, Deleted, ExecutionPage, FlowFields, FlowViews
 from perdure.domain.approvals import Approval, ApprovalStatus, Verdict
+from perdure.domain.audit import AuditPage, AuditVerdict
 from perdure.domain.chats import ChatAnswer
 from perdure.domain.events import Event
 from perdure.domain.executions import Execution, ExecutionStatus
+from perdure.domain.explanations import Explanation
 from perdure.domain.flow_lists import FlowPage
 from perdure.domain.flows import AgentflowView, ChatflowView, flow_view_adapter
+from perdure.domain.states import AnyState
 
 Answer = TypeVar("Answer")
 Query = str | int | float | bool | Sequence[str] | None
@@ -33,6 +37,10 @@ _approval = TypeAdapter(Approval)
 _approval_page = TypeAdapter(ApprovalPage)
 _deleted = TypeAdapter(Deleted)
 _chat = TypeAdapter(ChatAnswer)
+_state: TypeAdapter[AnyState] = TypeAdapter(AnyState)
+_audit_page = TypeAdapter(AuditPage)
+_audit_verdict = TypeAdapter(AuditVerdict)
+_explanation = TypeAdapter(Explanation)
 
 
 class FlowsAsked(TypedDict, total=False):
@@ -48,6 +56,28 @@ class FlowsAsked(TypedDict, total=False):
     sort_by: str
     sort_order: str
     scope: str
+
+
+class AuditAsked(TypedDict, total=False):
+    """Which entries of the audit log: what is left out does not filter."""
+
+    user_id: int
+    aggregate_type: str
+    event_type: str
+    from_date: datetime
+    to_date: datetime
+    limit: int
+    offset: int
+
+
+class ForkAsked(TypedDict, total=False):
+    """Where a fork begins, by step or by version, and what is other in it."""
+
+    from_step: str
+    from_version: int
+    edits: Mapping[str, JsonValue]
+    flow: Mapping[str, JsonValue]
+    input_data: Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True)
@@ -146,6 +176,44 @@ def get_aggregate_events(aggregate_id: UUID | str, aggregate_type: str | None, f
 def replay_events(aggregate_id: UUID | str, aggregate_type: str | None, to_version: int | None) -> Call[list[Event]]:  # noqa: D103
     query: dict[str, Query] = {"aggregate_type": aggregate_type, "to_version": to_version}
     return Call("GET", f"/api/events/replay/{_at(aggregate_id)}", _events, query)
+
+
+def get_state(  # noqa: D103
+    aggregate_id: UUID | str, aggregate_type: str | None, to_version: int | None, at: datetime | None
+) -> Call[AnyState]:
+    query: dict[str, Query] = {
+        "aggregate_type": aggregate_type,
+        "to_version": to_version,
+        "at": at.isoformat() if at else None,
+    }
+    return Call("GET", f"/api/events/state/{_at(aggregate_id)}", _state, query)
+
+
+def get_audit_log(asked: AuditAsked) -> Call[AuditPage]:  # noqa: D103
+    query = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asked.items()}
+    return Call("GET", "/api/events/audit", _audit_page, cast("dict[str, Query]", query))
+
+
+def verify_audit_log() -> Call[AuditVerdict]:  # noqa: D103
+    return Call("GET", "/api/events/audit/verify", _audit_verdict, seconds=_WAITING_SECONDS * 10)
+
+
+def explain_execution(execution_id: UUID | str) -> Call[Explanation]:  # noqa: D103
+    return Call("GET", f"{_BASE}/executions/{_at(execution_id)}/explain", _explanation)
+
+
+def fork_execution(execution_id: UUID | str, asked: ForkAsked, key: str | None) -> Call[Execution]:  # noqa: D103
+    body = cast("JsonValue", dict(asked))
+    return Call("POST", f"{_BASE}/executions/{_at(execution_id)}/fork", _execution, body=body, headers=_keyed(key))
+
+
+def retry_execution(execution_id: UUID | str, use_current_flow: bool, key: str | None) -> Call[Execution]:  # noqa: D103, FBT001
+    body: JsonValue = {"use_current_flow": use_current_flow}
+    return Call("POST", f"{_BASE}/executions/{_at(execution_id)}/retry", _execution, body=body, headers=_keyed(key))
+
+
+def _keyed(key: str | None) -> dict[str, str]:
+    return {"Idempotency-Key": key} if key is not None else {}
 
 
 def get_approvals(status: ApprovalStatus, limit: int, offset: int) -> Call[ApprovalPage]:  # noqa: D103

@@ -9,6 +9,7 @@ import pytest
 from perdure.client import ApiError, AsyncPerdureClient, PerdureClient, Token, Update
 from perdure.domain.events import Event
 from perdure.domain.executions import ExecutionStatus
+from perdure.domain.states import ExecutionState
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
 from tests.support.serving import Served, serving, token_of
@@ -51,6 +52,17 @@ async def test_flows_runs_events_and_chats(served: Served, token: str) -> None:
         events = await client.get_aggregate_events(execution.id, "Execution", from_version=2)
         assert [event.version for event in events][:2] == [2, 3]
         assert [event.version for event in await client.replay_events(execution.id, to_version=2)] == [1, 2]
+        state = await client.get_state(execution.id, to_version=1)
+        assert isinstance(state, ExecutionState)
+        assert (state.version, state.status) == (1, ExecutionStatus.RUNNING)
+        assert (await client.explain_execution(execution.id)).waiting_for == []
+        fork = await client.fork_execution(execution.id, from_version=1, idempotency_key="f")
+        assert (await client.fork_execution(execution.id, from_version=1, idempotency_key="f")).id == fork.id
+        with pytest.raises(ApiError, match="completed"):
+            await client.retry_execution(execution.id)
+        page = await client.get_audit_log(event_type="ExecutionForked", limit=1)
+        assert (page.total_count, page.events[0].aggregate_id) == (1, str(fork.id))
+        assert (await client.verify_audit_log()).valid
         answer = await client.chat(assistant.id, "Hello", session_id="a/b")
         assert answer.session_id == "a/b"
         assert (await client.get_executions(session_id="a/b")).total == 1

@@ -1,0 +1,123 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useCallback } from "react";
+
+import type { PerdureClient } from "../client";
+import type { New } from "../calls/flows";
+import type { QueryOf } from "../calls/query";
+import type { Tagged } from "../problem";
+import type { AgentflowCreate, ChatflowCreate, FlowUpdate } from "../schema";
+import { usePerdure } from "./context";
+import { queryKeys } from "./keys";
+
+/** Milliseconds for which what was read is shown without asking again. Own edits are asked for at once. */
+export const FRESH = 10_000;
+
+type AnyFlow = Awaited<ReturnType<PerdureClient["flowsAPI"]["getFlow"]>>;
+
+const oneFlow = (client: PerdureClient, id: string) => ({
+  queryKey: queryKeys.flow(id),
+  queryFn: () => client.flowsAPI.getTaggedFlow(id),
+  staleTime: FRESH,
+});
+
+export function useFlows(query: QueryOf<"listFlows"> = {}) {
+  const client = usePerdure();
+  return useQuery({
+    queryKey: queryKeys.flowList(query),
+    queryFn: () => client.flowsAPI.getFlows(query),
+    staleTime: FRESH,
+  });
+}
+
+export const useAgentflows = (query: QueryOf<"listFlows"> = {}) => useFlows({ ...query, flow_type: "agentflow" });
+export const useChatflows = (query: QueryOf<"listFlows"> = {}) => useFlows({ ...query, flow_type: "chatflow" });
+
+const untagged = ({ value }: Tagged<AnyFlow>) => value;
+
+export function useFlow(id: string) {
+  return useQuery({ ...oneFlow(usePerdure(), id), select: untagged });
+}
+
+/** The flow with its ETag: what a form keeps from the moment that editing began. */
+export function useTaggedFlow(id: string) {
+  return useQuery(oneFlow(usePerdure(), id));
+}
+
+/** A function that reads a flow before it is opened, such as when its link is pointed at. */
+export function usePrefetchFlow() {
+  const client = usePerdure();
+  const queries = useQueryClient();
+  return useCallback((id: string) => queries.prefetchQuery(oneFlow(client, id)), [client, queries]);
+}
+
+export function useCreateAgentflow() {
+  const client = usePerdure();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (flow: New<AgentflowCreate>) => client.flowsAPI.createAgentflow(flow),
+    onSuccess: () => queries.invalidateQueries({ queryKey: queryKeys.flowLists }),
+  });
+}
+
+export function useCreateChatflow() {
+  const client = usePerdure();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (flow: New<ChatflowCreate>) => client.flowsAPI.createChatflow(flow),
+    onSuccess: () => queries.invalidateQueries({ queryKey: queryKeys.flowLists }),
+  });
+}
+
+/** `etag`: that of the flow that the changes were made to; refused with 412 where it has changed since. */
+export interface FlowChange {
+  id: string;
+  changes: FlowUpdate;
+  etag?: string;
+}
+
+export function useUpdateFlow() {
+  const client = usePerdure();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, changes, etag }: FlowChange) => client.flowsAPI.updateFlow(id, changes, etag),
+    onSettled: () => queries.invalidateQueries({ queryKey: queryKeys.flows }),
+  });
+}
+
+/**
+ * Shows the changes at once and takes them back when they are refused. Without `etag`, that of the flow as it is shown
+ * is sent: an edit made meanwhile by somebody else is never overwritten.
+ */
+export function useOptimisticUpdateFlow() {
+  const client = usePerdure();
+  const queries = useQueryClient();
+  return useMutation({
+    // One after another: a later edit is made to what the earlier one left.
+    scope: { id: "flow-updates" },
+    mutationFn: ({ id, changes, etag }: FlowChange) =>
+      client.flowsAPI.updateFlow(id, changes, etag ?? queries.getQueryData<Tagged<AnyFlow>>(queryKeys.flow(id))?.etag),
+    onMutate: async ({ id, changes }) => {
+      const queryKey = queryKeys.flow(id);
+      await queries.cancelQueries({ queryKey });
+      const before = queries.getQueryData<Tagged<AnyFlow>>(queryKey);
+      if (before) queries.setQueryData(queryKey, { ...before, value: { ...before.value, ...changes } as AnyFlow });
+      return { before };
+    },
+    onError: (_error, { id }, context) => {
+      if (context?.before) queries.setQueryData(queryKeys.flow(id), context.before);
+    },
+    onSettled: () => queries.invalidateQueries({ queryKey: queryKeys.flows }),
+  });
+}
+
+export function useDeleteFlow() {
+  const client = usePerdure();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, etag }: { id: string; etag?: string }) => client.flowsAPI.deleteFlow(id, etag),
+    onSuccess: (_deleted, { id }) => {
+      queries.removeQueries({ queryKey: queryKeys.flow(id) });
+      return queries.invalidateQueries({ queryKey: queryKeys.flowLists });
+    },
+  });
+}

@@ -1,6 +1,14 @@
 # One image for the API, the worker and the migration: `docker run IMAGE api|worker|migrate|doctor ...`.
 #   docker build --build-arg COMMIT=$(git rev-parse --short=12 HEAD) --tag perdure .
 
+FROM node:22-slim AS console
+WORKDIR /app/web/console
+COPY web/console/package.json web/console/package-lock.json web/console/.npmrc ./
+RUN npm ci --no-audit --no-fund
+COPY docs/openapi.json /app/docs/openapi.json
+COPY web/console ./
+RUN npm run build
+
 FROM python:3.13-slim AS build
 WORKDIR /app
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
@@ -25,6 +33,7 @@ RUN apt-get update \
     && install --directory --owner=perdure --group=perdure --mode=0700 /data
 # The code belongs to root: the process that runs it cannot change it.
 COPY --from=build /app /app
+COPY --from=console /app/web/console/dist /app/web/console/dist
 WORKDIR /app
 # Runs are pinned to the code that they started on, so every build needs a name of its own.
 ARG COMMIT

@@ -10,7 +10,8 @@ help: ## list these commands
 demo: install ## run a team of agents and a chat assistant on real servers and a local model, then stop
 	@.venv/bin/perdure demo $(ARGS)
 
-up: install ## run everything in the foreground: PostgreSQL, Temporal, local model, API, worker
+up: install ## run everything in the foreground: PostgreSQL, Temporal, local model, API, worker, console
+	@scripts/console --optional
 	@.venv/bin/python scripts/foreground.py .venv/bin/perdure up $(ARGS)
 
 test: install-dev ## run the tests

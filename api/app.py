@@ -6,7 +6,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import docs, openapi, problems
+from api import console, docs, openapi, problems
 from api.auth import Authenticator
 from api.edge import Edge
 from api.routes import (
@@ -56,7 +56,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.stopping = asyncio.Event()
     app.state.watching = Watching(runtime)
     rooms = (health, auth, flows, agents, executions, approvals, chat, chat_stream, sessions, knowledgebases, openai)
-    for room in (*rooms, flow_versions, forks, watch, audit, events, problems, docs):
+    for room in (*rooms, flow_versions, forks, watch, audit, events, problems, docs, console):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)

@@ -1,0 +1,56 @@
+"""The console at `/`: the files that `scripts/console` builds, or a page that says how to get them.
+
+Its pages answer with one document, in which the browser's router shows what the address names.
+"""
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+
+BUILT = Path(__file__).resolve().parents[1] / "web" / "console" / "dist"
+_NOT_FOUND = 404
+_PAGES = ("/", "/flows", "/flows/{rest:path}", "/executions", "/executions/{rest:path}")
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_NOT_BUILT = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Perdure</title>
+<h1>The console is not built</h1>
+<p>Install Node 20 or later, run <code>scripts/console</code> in the checkout and load this page again.
+<p>The API is here: <a href="docs">its documentation</a>.
+</html>
+"""
+
+router = APIRouter(include_in_schema=False)
+
+
+async def show_console() -> HTMLResponse:
+    """Show the console. Browsers ask anew each time, since the page names the files of its build."""
+    page = BUILT / "index.html"
+    content = page.read_text() if page.is_file() else _NOT_BUILT
+    return HTMLResponse(content, headers={**_HEADERS, "Cache-Control": "no-cache"})
+
+
+for _path in _PAGES:
+    router.add_api_route(_path, show_console)
+
+
+@router.get("/assets/{name}")
+async def send_console_file(name: str, request: Request) -> Response:
+    """Send a file of the build. Its name changes with its content, so it is kept for ever."""
+    if not BUILT.is_dir():
+        raise HTTPException(_NOT_FOUND)
+    files = StaticFiles(directory=BUILT / "assets")
+    response = await files.get_response(name, request.scope)
+    response.headers.update({**_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"})
+    return response

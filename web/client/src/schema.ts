@@ -2219,7 +2219,7 @@ export interface components {
         AuditVerdict: {
             /**
              * Entries
-             * @description How many are sealed.
+             * @description How many are sealed: the last place of the chain.
              */
             entries: number;
             /**

@@ -1,6 +1,7 @@
 """Reading an uploaded file in a process of its own: what is in it must not harm, stop or fill the worker.
 
-The child gets the bytes on its standard input and writes one JSON line per chunk, or a problem.
+A short plain text is no such file: no parser reads it, and to start a process takes a hundred times as long as to cut
+it. It is read in a thread. The child gets the bytes on its standard input and writes one JSON line per chunk, or a problem.
 """
 
 import asyncio
@@ -21,6 +22,9 @@ from perdure.retrieval.lexemes import document_vector
 READING_SECONDS = 300
 MEMORY_BYTES = 2 * 1024**3
 MOST_CHUNKS = 100_000
+PLAIN_KINDS = frozenset({FileKind.TEXT, FileKind.MARKDOWN})
+SHORT_BYTES = 64 * 1024
+"""Longer plain texts are read in a process too: cutting holds up whatever else runs in this one."""
 
 
 class ReadChunk(BaseModel):
@@ -54,6 +58,8 @@ async def read_file(
     Raises:
         UnreadableError: it cannot be read, has no text, or takes too much time or memory.
     """
+    if kind in PLAIN_KINDS and len(data) <= SHORT_BYTES:
+        return await asyncio.to_thread(lambda: [_chunk(text) for text in _texts(kind, data, settings)])
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -93,17 +99,21 @@ def main(kind: FileKind, settings: ChunkSettings) -> None:
     """Read standard input, write the chunks: the child's whole life."""
     _limit_memory()
     try:
-        texts = _texts(kind, settings)
+        texts = _texts(kind, sys.stdin.buffer.read(), settings)
     except UnreadableError as error:
         _write(Problem(reason=str(error)))
         return
     for text in texts:
-        digest = sha256(text.encode()).hexdigest()
-        _write(ReadChunk(content=text, content_hash=digest, search_vector=document_vector(text)))
+        _write(_chunk(text))
 
 
-def _texts(kind: FileKind, settings: ChunkSettings) -> list[str]:
-    texts = [storable(text) for text in chunk(to_markdown(kind, sys.stdin.buffer.read()), settings)]
+def _chunk(text: str) -> ReadChunk:
+    digest = sha256(text.encode()).hexdigest()
+    return ReadChunk(content=text, content_hash=digest, search_vector=document_vector(text))
+
+
+def _texts(kind: FileKind, data: bytes, settings: ChunkSettings) -> list[str]:
+    texts = [storable(text) for text in chunk(to_markdown(kind, data), settings)]
     if len(texts) > MOST_CHUNKS:
         raise UnreadableError(f"The file makes more than {MOST_CHUNKS:,} chunks: split it and upload its parts.")
     return texts

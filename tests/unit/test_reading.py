@@ -4,7 +4,7 @@ import pytest
 
 from perdure.retrieval.chunking import ChunkSettings
 from perdure.retrieval.formats import FileKind, UnreadableError
-from perdure.retrieval.reading import read_file
+from perdure.retrieval.reading import SHORT_BYTES, read_file
 
 SETTINGS = ChunkSettings(size=50, overlap=0)
 
@@ -16,9 +16,18 @@ async def test_chunks_come_back_as_they_are_kept() -> None:
     assert len(chunks[0].content_hash) == 64
 
 
+async def test_a_short_text_and_a_long_one_are_read_alike() -> None:
+    """One in a thread, one in a process of its own."""
+    short = await read_file(FileKind.MARKDOWN, b"# Ships\n\nThey float.", SETTINGS)
+    long = await read_file(FileKind.MARKDOWN, b"# Ships\n\nThey float.\n" + b"\n" * SHORT_BYTES, SETTINGS)
+    assert short == long
+    with pytest.raises(UnreadableError, match="no text"):
+        await read_file(FileKind.TEXT, b" \n", SETTINGS)
+
+
 async def test_a_file_that_takes_too_long_is_given_up() -> None:
     with pytest.raises(UnreadableError, match=r"within 0\.01 s"):
-        await read_file(FileKind.TEXT, b"word", SETTINGS, seconds=0.01)
+        await read_file(FileKind.JSON, b'"word"', SETTINGS, seconds=0.01)
 
 
 async def test_a_file_whose_reader_breaks_down_is_given_up() -> None:

@@ -101,7 +101,7 @@ class AuditVerdict(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     valid: bool
-    entries: int = Field(description="How many are sealed.")
+    entries: int = Field(description="How many are sealed: the last place of the chain.")
     head: str | None = Field(description="The hash of the last link, hexadecimal; keep it elsewhere to compare.")
     problems: list[AuditProblem] = Field(description="The first hundred.")
 

@@ -1,7 +1,8 @@
 """Reading an uploaded file in a process of its own: what is in it must not harm, stop or fill the worker.
 
 A short plain text is no such file: no parser reads it, and to start a process takes a hundred times as long as to cut
-it. It is read in a thread. The child gets the bytes on its standard input and writes one JSON line per chunk, or a problem.
+it. It is read in a thread. The child gets the bytes on its standard input and writes one JSON line per chunk, or a
+problem.
 """
 
 import asyncio

@@ -24,9 +24,13 @@ SEALED_AT_ONCE = 1000
 
 _EXPORTED_AT_ONCE = 500
 _MOST_PROBLEMS = 100
+_CHECKED_AT_ONCE = 100_000
+# What is sealed meanwhile is another moment's, and would look like a chain that does not end where its head says.
+_ONE_MOMENT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 _SEAL = text("SELECT audit_seal(:tenant, :most)")
 _WAITING = text("SELECT DISTINCT tenant_id FROM audit_unsealed WHERE tenant_id > :after ORDER BY 1 LIMIT 100")
-# Each link is checked against what stands beside it, so one pass finds all places at once.
+# Each link is checked against what stands beside it, so a pass finds all places at once; the one at `after` is the last
+# of the pass before.
 _CHECK = text(
     """
     WITH walked AS (
@@ -35,7 +39,7 @@ _CHECK = text(
             lag(c.position, 1, 0::bigint) OVER chain AS place_before,
             sha256(convert_to(audit_canonical(l), 'UTF8')) AS row_hash_now
         FROM audit_chain AS c LEFT JOIN audit_log AS l ON l.id = c.log_id
-        WHERE c.tenant_id = :tenant WINDOW chain AS (ORDER BY c.position)
+        WHERE c.tenant_id = :tenant AND c.position BETWEEN :after AND :upto WINDOW chain AS (ORDER BY c.position)
     ), judged AS (
         SELECT position, log_id, CASE
             WHEN found IS NULL OR position <> place_before + 1 THEN 'removed'
@@ -43,7 +47,7 @@ _CHECK = text(
             WHEN hash <> sha256(link_before || row_hash) THEN 'reordered'
         END AS problem FROM walked
     )
-    SELECT * FROM judged WHERE problem IS NOT NULL ORDER BY position LIMIT :most
+    SELECT * FROM judged WHERE problem IS NOT NULL AND position > :after ORDER BY position LIMIT :most
 """.replace("::", "\\:\\:")
 )
 _UNCHAINED = text("""
@@ -195,9 +199,12 @@ def _day_from(at: datetime) -> datetime:
 
 
 async def verify(connection: AsyncConnection, tenant_id: int) -> AuditVerdict:
-    """Compare a tenant's sealed entries with its chain, and the chain with its head. Reads all of them."""
-    found = (await connection.execute(_CHECK, {"tenant": tenant_id, "most": _MOST_PROBLEMS})).all()
-    problems = [_problem(row.problem, row.position, row.log_id) for row in found]
+    """Compare a tenant's sealed entries with its chain, and the chain with its head. Reads all of them.
+
+    `connection` has begun its transaction and done nothing in it yet: all that is compared is of one moment.
+    """
+    await connection.execute(_ONE_MOMENT)
+    problems = await _check_links(connection, tenant_id)
     stray = await connection.scalars(_UNCHAINED, {"tenant": tenant_id, "most": _MOST_PROBLEMS})
     problems += [_problem("inserted", None, log_id) for log_id in stray]
     head = (
@@ -215,15 +222,25 @@ async def verify(connection: AsyncConnection, tenant_id: int) -> AuditVerdict:
     ).one_or_none()
     if (head and (head.position, head.hash)) != (last and (last.position, last.hash)):
         problems.append(_problem("cut off", last.position if last else 0, last.log_id if last else None))
-    entries = await connection.scalar(
-        select(func.count()).select_from(AuditChainRow).where(AuditChainRow.tenant_id == tenant_id)
-    )
     return AuditVerdict(
         valid=not problems,
-        entries=int(entries or 0),
+        entries=last.position if last else 0,
         head=last.hash.hex() if last else None,
         problems=problems[:_MOST_PROBLEMS],
     )
+
+
+async def _check_links(connection: AsyncConnection, tenant_id: int) -> list[AuditProblem]:
+    """What is wrong with the links and their entries, some at a time: each statement ends within its time."""
+    ends = await connection.scalar(select(func.max(AuditChainRow.position)).where(AuditChainRow.tenant_id == tenant_id))
+    problems: list[AuditProblem] = []
+    for after in range(0, ends or 0, _CHECKED_AT_ONCE):
+        part = {"tenant": tenant_id, "after": after, "upto": after + _CHECKED_AT_ONCE, "most": _MOST_PROBLEMS}
+        found = await connection.execute(_CHECK, part)
+        problems += [_problem(row.problem, row.position, row.log_id) for row in found]
+        if len(problems) >= _MOST_PROBLEMS:
+            break
+    return problems
 
 
 def _problem(kind: str, position: int | None, log_id: int | None) -> AuditProblem:

@@ -5,43 +5,15 @@ from hashlib import sha256
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
 
 from perdure.bootstrap import Runtime
+from perdure.domain.bulk_outcomes import BulkOutcome, Skipped, Started
 from perdure.domain.errors import PerdureError
 from perdure.executions import find_started, start_execution
 from perdure.forks import ForkAsked, RetryAsked, plan, read_parent
 from perdure.storage.fork_lists import BulkFilter, find_in_bulk
 
 AT_ONCE = 4
-
-
-class Started(BaseModel):
-    """A new execution and the one that it goes on from."""
-
-    model_config = ConfigDict(frozen=True)
-
-    execution_id: UUID
-    forked_from: UUID
-
-
-class Skipped(BaseModel):
-    """An execution that nothing was started for."""
-
-    model_config = ConfigDict(frozen=True)
-
-    execution_id: UUID
-    reason: str
-    started_before: UUID | None = Field(default=None, description="What an earlier call like this one started for it.")
-
-
-class BulkOutcome(BaseModel):
-    """What became of each execution that was looked at."""
-
-    model_config = ConfigDict(frozen=True)
-
-    started: list[Started]
-    skipped: list[Skipped]
 
 
 async def start_in_bulk(

@@ -13,12 +13,14 @@ from api.problems import problems
 from api.routes.executions import PREFIX, IdempotencyKey, Wait
 from api.waiting import start_and_wait, wait_for
 from perdure.bootstrap import Runtime
-from perdure.bulk_forks import BulkOutcome, start_in_bulk
+from perdure.bulk_forks import start_in_bulk
+from perdure.domain.bulk_outcomes import BulkOutcome
 from perdure.domain.events import ExecutionEvent
 from perdure.domain.executions import Execution, ExecutionStatus
+from perdure.domain.run_diffs import RunDiff
 from perdure.executions import find_started
 from perdure.forks import ForkAsked, RetryAsked, plan, read_parent, read_record
-from perdure.record.diff import RunDiff, compare
+from perdure.record.diff import compare
 from perdure.storage.fork_lists import BulkFilter
 
 router = APIRouter(prefix=PREFIX, tags=["forks"], route_class=StrictJsonRoute)

@@ -26,12 +26,14 @@ from perdure.client.transport import (
 )
 from perdure.domain.approvals import Approval, ApprovalStatus, Verdict
 from perdure.domain.audit import AuditPage, AuditVerdict
+from perdure.domain.bulk_outcomes import BulkOutcome
 from perdure.domain.chats import ChatAnswer
 from perdure.domain.events import Event
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.domain.explanations import Explanation
 from perdure.domain.flow_lists import FlowPage
 from perdure.domain.flows import AgentflowView, ChatflowView
+from perdure.domain.run_diffs import RunDiff
 from perdure.domain.states import AnyState
 
 Answer = TypeVar("Answer")
@@ -174,6 +176,18 @@ class AsyncPerdureClient:
     ) -> Execution:
         """Go on with a failed or cancelled run from where it stopped, as a new run."""
         return await self._send(calls.retry_execution(execution_id, use_current_flow, idempotency_key))
+
+    async def fork_executions(self, **asked: Unpack[calls.BulkForkAsked]) -> BulkOutcome:
+        """Fork many of one's runs, the newest first. Repeated, it starts none again and goes on with the next."""
+        return await self._send(calls.fork_executions(asked))
+
+    async def retry_executions(self, **asked: Unpack[calls.BulkRetryAsked]) -> BulkOutcome:
+        """Retry many of one's failed or cancelled runs, the newest first. Repeated, it starts none again."""
+        return await self._send(calls.retry_executions(asked))
+
+    async def diff_executions(self, a: UUID | str, b: UUID | str) -> RunDiff:
+        """Where two runs part, and what each step gave and cost in both."""
+        return await self._send(calls.diff_executions(a, b))
 
     async def get_approvals(
         self, *, status: ApprovalStatus = ApprovalStatus.PENDING, limit: int = 20, offset: int = 0

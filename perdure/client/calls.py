@@ -8,16 +8,19 @@ from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import JsonValue, TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from perdure.client.answers import ApprovalPage, Deleted, ExecutionPage, FlowFields, FlowViews
 from perdure.domain.approvals import Approval, ApprovalStatus, Verdict
 from perdure.domain.audit import AuditPage, AuditVerdict
+from perdure.domain.bulk_outcomes import BulkOutcome
 from perdure.domain.chats import ChatAnswer
 from perdure.domain.events import Event
 from perdure.domain.executions import Execution, ExecutionStatus
 from perdure.domain.explanations import Explanation
 from perdure.domain.flow_lists import FlowPage
 from perdure.domain.flows import AgentflowView, ChatflowView, flow_view_adapter
+from perdure.domain.run_diffs import RunDiff
 from perdure.domain.states import AnyState
 
 Answer = TypeVar("Answer")
@@ -26,6 +29,8 @@ Query = str | int | float | bool | Sequence[str] | None
 _BASE = "/api/agent-builder"
 _WAITING_SECONDS = 30.0
 """How much longer than it was told to wait a call may take."""
+_BULK_SECONDS = 300.0
+"""How long a hundred runs may take to be started."""
 
 _agentflow = TypeAdapter(AgentflowView)
 _chatflow = TypeAdapter(ChatflowView)
@@ -41,6 +46,8 @@ _state: TypeAdapter[AnyState] = TypeAdapter(AnyState)
 _audit_page = TypeAdapter(AuditPage)
 _audit_verdict = TypeAdapter(AuditVerdict)
 _explanation = TypeAdapter(Explanation)
+_bulk_outcome = TypeAdapter(BulkOutcome)
+_run_diff = TypeAdapter(RunDiff)
 
 
 class FlowsAsked(TypedDict, total=False):
@@ -75,6 +82,31 @@ class ForkAsked(TypedDict, total=False):
 
     from_step: str
     from_version: int
+    edits: Mapping[str, JsonValue]
+    flow: Mapping[str, JsonValue]
+    input_data: Mapping[str, JsonValue]
+
+
+class BulkRetryAsked(TypedDict, total=False):
+    """Which runs to retry: what is left out does not filter. `limit` is how many to look at, 20 if left out."""
+
+    status: ExecutionStatus
+    flow_id: UUID | str
+    since: datetime
+    until: datetime
+    limit: int
+    use_current_flow: bool
+
+
+class BulkForkAsked(TypedDict, total=False):
+    """Which runs to fork, as in `BulkRetryAsked`, from which step, and what is other in the forks."""
+
+    status: ExecutionStatus
+    flow_id: UUID | str
+    since: datetime
+    until: datetime
+    limit: int
+    from_step: str
     edits: Mapping[str, JsonValue]
     flow: Mapping[str, JsonValue]
     input_data: Mapping[str, JsonValue]
@@ -210,6 +242,23 @@ def fork_execution(execution_id: UUID | str, asked: ForkAsked, key: str | None) 
 def retry_execution(execution_id: UUID | str, use_current_flow: bool, key: str | None) -> Call[Execution]:  # noqa: D103, FBT001
     body: JsonValue = {"use_current_flow": use_current_flow}
     return Call("POST", f"{_BASE}/executions/{_at(execution_id)}/retry", _execution, body=body, headers=_keyed(key))
+
+
+def fork_executions(asked: BulkForkAsked) -> Call[BulkOutcome]:  # noqa: D103
+    return Call("POST", f"{_BASE}/executions/fork", _bulk_outcome, body=_plain(asked), seconds=_BULK_SECONDS)
+
+
+def retry_executions(asked: BulkRetryAsked) -> Call[BulkOutcome]:  # noqa: D103
+    return Call("POST", f"{_BASE}/executions/retry", _bulk_outcome, body=_plain(asked), seconds=_BULK_SECONDS)
+
+
+def diff_executions(a: UUID | str, b: UUID | str) -> Call[RunDiff]:  # noqa: D103
+    return Call("GET", f"{_BASE}/executions/{_at(a)}/diff/{_at(b)}", _run_diff)
+
+
+def _plain(asked: BulkForkAsked | BulkRetryAsked) -> JsonValue:
+    """What is asked, with its ids and times as JSON has them."""
+    return cast("JsonValue", to_jsonable_python(asked))
 
 
 def _keyed(key: str | None) -> dict[str, str]:

@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
 from perdure.client import ApiError, AsyncPerdureClient, PerdureClient, Token, Update
+from perdure.client.calls import BulkForkAsked
+from perdure.domain.bulk_outcomes import BulkOutcome
 from perdure.domain.events import Event
 from perdure.domain.executions import ExecutionStatus
+from perdure.domain.run_diffs import RunDiff
 from perdure.domain.states import ExecutionState
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
@@ -89,6 +94,50 @@ async def test_an_approval_is_decided(served: Served, lab: Lab, token: str) -> N
                     assert decided.comment == "Yes."
         assert len(asked) == 1
         assert (await client.get_execution(execution.id)).status is ExecutionStatus.COMPLETED
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+async def test_runs_are_forked_retried_and_compared(served: Served, lab: Lab, token: str, synchronous: bool) -> None:
+    await lab.model.script(Behaviour(text="Done."))
+    flow = await lab.agentflow(agents=[{"name": "A"}])
+    begun = datetime.now(UTC)
+    execution_id = await lab.start(flow, message="Go.")
+    client = AsyncPerdureClient(served.url, token)
+    async with client:
+        async with aclosing(client.watch_execution(execution_id)) as updates:
+            assert [update async for update in updates]
+        wanted: BulkForkAsked = {
+            "flow_id": flow.id,
+            "status": ExecutionStatus.COMPLETED,
+            "since": begun - timedelta(minutes=1),
+            "until": datetime.now(UTC),
+            "limit": 5,
+            "from_step": (await client.diff_executions(execution_id, execution_id)).steps[0].step_id,
+        }
+        if synchronous:
+            first, again, retried, same = await asyncio.to_thread(_in_bulk, served.url, token, wanted, execution_id)
+        else:
+            first, again = await client.fork_executions(**wanted), await client.fork_executions(**wanted)
+            retried = await client.retry_executions(flow_id=flow.id, until=wanted["until"])
+            same = await client.diff_executions(execution_id, execution_id)
+    assert first.skipped == []
+    assert [each.forked_from for each in first.started] == [execution_id]
+    assert again.started == []
+    assert [each.started_before for each in again.skipped] == [first.started[0].execution_id]
+    assert (retried.started, retried.skipped) == ([], [])
+    assert (same.same, same.a.execution_id, same.tokens) == (True, execution_id, 0)
+
+
+def _in_bulk(
+    url: str, token: str, wanted: BulkForkAsked, execution_id: UUID
+) -> tuple[BulkOutcome, BulkOutcome, BulkOutcome, RunDiff]:
+    with PerdureClient(url, token) as client:
+        return (
+            client.fork_executions(**wanted),
+            client.fork_executions(**wanted),
+            client.retry_executions(limit=5),
+            client.diff_executions(execution_id, execution_id),
+        )
 
 
 def texts(updates: list[Update]) -> str:

@@ -55,6 +55,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.login_desk = auth.LoginDesk()
     app.state.stopping = asyncio.Event()
     app.state.watching = Watching(runtime)
+    app.state.console_folder = console.BUILT
     rooms = (health, auth, flows, agents, executions, approvals, chat, chat_stream, sessions, knowledgebases, openai)
     for room in (*rooms, flow_versions, forks, watch, audit, events, problems, docs, console):
         app.include_router(room.router)

@@ -34,9 +34,9 @@ _NOT_BUILT = """<!doctype html>
 router = APIRouter(include_in_schema=False)
 
 
-async def show_console() -> HTMLResponse:
+async def show_console(request: Request) -> HTMLResponse:
     """Show the console. Browsers ask anew each time, since the page names the files of its build."""
-    page = BUILT / "index.html"
+    page = _folder(request) / "index.html"
     content = page.read_text() if page.is_file() else _NOT_BUILT
     return HTMLResponse(content, headers={**_HEADERS, "Cache-Control": "no-cache"})
 
@@ -48,9 +48,16 @@ for _path in _PAGES:
 @router.get("/assets/{name}")
 async def send_console_file(name: str, request: Request) -> Response:
     """Send a file of the build. Its name changes with its content, so it is kept for ever."""
-    if not BUILT.is_dir():
+    folder = _folder(request) / "assets"
+    if not folder.is_dir():
         raise HTTPException(_NOT_FOUND)
-    files = StaticFiles(directory=BUILT / "assets")
+    files = StaticFiles(directory=folder)
     response = await files.get_response(name, request.scope)
     response.headers.update({**_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"})
     return response
+
+
+def _folder(request: Request) -> Path:
+    """Say where this application's build lies."""
+    folder: Path = request.app.state.console_folder
+    return folder

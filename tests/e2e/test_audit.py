@@ -21,8 +21,12 @@ async def entries_of(product: Product, execution_id: object) -> list[str]:
 
 
 async def test_what_was_done_stands_in_it_once_whoever_is_killed(product: Product, model: ScriptedModel) -> None:
-    agents: JsonObject = {"name": "Team", "agents": [{"id": "one", "name": "One"}, {"id": "two", "name": "Two"}]}
-    flow = await product.post(f"{API}/agentflows", agents)
+    body: JsonObject = {
+        "name": "Team",
+        "supervisor_config": {"llm_provider": "openai", "llm_model": "scripted"},
+        "agents": [{"id": "one", "name": "One"}, {"id": "two", "name": "Two"}],
+    }
+    flow = await product.post(f"{API}/agentflows", body)
     await model.script(Behaviour(), Behaviour(hang_after_tokens=0))
     execution = await product.post(f"{API}/flows/{flow['id']}/execute", {"input_data": {"message": "Go."}})
     await model.wait_for_requests(2)

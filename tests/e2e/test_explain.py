@@ -2,14 +2,19 @@
 
 import asyncio
 
-from tests.support.product import API, Product
+from tests.support.product import API, JsonObject, Product
 from tests.support.scripted_model import Behaviour, ScriptedModel
 
 
 async def test_a_run_without_a_worker_says_just_that_and_a_killed_one_is_missed(
     product: Product, model: ScriptedModel
 ) -> None:
-    flow = await product.post(f"{API}/agentflows", {"name": "Team", "agents": [{"id": "writer", "name": "Writer"}]})
+    body: JsonObject = {
+        "name": "Team",
+        "supervisor_config": {"llm_provider": "openai", "llm_model": "scripted"},
+        "agents": [{"id": "writer", "name": "Writer"}],
+    }
+    flow = await product.post(f"{API}/agentflows", body)
     await product.post(f"{API}/flows/{flow['id']}/execute?wait=20", {"input_data": {"message": "Go."}})
     await product.kill("worker")
     execution = await product.post(f"{API}/flows/{flow['id']}/execute", {"input_data": {"message": "Go."}})

@@ -5,9 +5,10 @@ from collections import Counter
 
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import compile_path
 
+from api import console
 from scripts.openapi import build_app
 
 
@@ -54,6 +55,7 @@ def test_every_route_is_documented(app: FastAPI, routes: list[tuple[str, str]]) 
     paths: dict[str, dict[str, object]] = app.openapi()["paths"]
     documented = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     pages = {"/openapi.json", "/docs", "/docs/{name}", "/redoc", "/redoc/{name}", "/problems/{name}"}
+    pages |= {route.path for route in console.router.routes if isinstance(route, APIRoute)}
 
     # The document names a parameter without saying that it may hold slashes.
     served = {(method, path.replace(":path}", "}")) for method, path in routes if path not in pages}

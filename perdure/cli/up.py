@@ -30,7 +30,7 @@ async def _up(settings: Settings, stop: asyncio.Event) -> None:
 def _rows(system: System) -> list[tuple[str, str]]:
     from perdure.cli.database import ADMIN_EMAIL
 
-    rows = [("API", system.api_url), ("Docs", f"{system.api_url}/docs")]
+    rows = [("Console", f"{system.api_url}/"), ("API", system.api_url), ("Docs", f"{system.api_url}/docs")]
     if system.endpoints.temporal_ui_url:
         rows.append(("Temporal UI", system.endpoints.temporal_ui_url))
     kept = system.folder.admin_password

@@ -3,10 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from functools import cached_property
-from types import TracebackType
-from typing import Self
 
-import httpx2
 import numpy as np
 from numpy.typing import NDArray
 from openai import AsyncOpenAI
@@ -14,19 +11,20 @@ from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
 from pydantic_ai.embeddings.settings import EmbeddingSettings
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from perdure.domain.generation import GenerationRequest, ModelRef, PromptMessage
+from perdure.domain.generation import ModelRef
 from perdure.domain.knowledge import DIMENSIONS, LOCAL_EMBEDDING
+from perdure.llm.connection import OwnConnection
 from perdure.llm.errors import ModelCallError
 from perdure.llm.failures import PROVIDER_ERRORS, classify
 from perdure.llm.keys import ProviderKeys
 from perdure.llm.local_embeddings import embed_locally
-from perdure.llm.providers import NO_KEY, OPENAI_ADDRESS, make_http_client
+from perdure.llm.providers import NO_KEY, OPENAI_ADDRESS
 
 _SHORTENABLE = "openai:text-embedding-3-"
 """Models that make shorter vectors on request; others refuse to be asked."""
 
 
-class Embeddings:
+class Embeddings(OwnConnection):
     """Embeds texts. One per process; closes its connections at the end.
 
     Args:
@@ -35,7 +33,6 @@ class Embeddings:
 
     def __init__(self, keys: ProviderKeys) -> None:
         self._keys = keys
-        self._opened = False
 
     async def embed(
         self, model: ModelRef, texts: Sequence[str], *, dimension: int, seconds: float
@@ -81,7 +78,7 @@ class Embeddings:
             answer = await asked.embed(list(texts), input_type="document", settings=settings)
             return np.asarray(answer.embeddings, dtype=np.float32)
         except PROVIDER_ERRORS as error:
-            failure = classify(error, _as_request(model), self._keys.secrets(), address=self._address)
+            failure = classify(error, model, self._keys.secrets(), address=self._address)
         except ValueError:
             failure = ModelCallError(
                 f"{model} sent vectors of different lengths: check that OPENAI_BASE_URL serves embeddings.",
@@ -92,33 +89,18 @@ class Embeddings:
         raise failure
 
     @cached_property
-    def _http(self) -> httpx2.AsyncClient:
-        # Made at the first call, inside the loop that uses it.
-        self._opened = True
-        return make_http_client()
-
-    @cached_property
     def _client(self) -> AsyncOpenAI:
         key = self._keys.openai_api_key
         return AsyncOpenAI(
             api_key=key.get_secret_value() if key else NO_KEY,
             base_url=self._keys.openai_base_url or OPENAI_ADDRESS,
-            http_client=self._http,
+            http_client=self.http,
             max_retries=0,
         )
 
     @property
     def _address(self) -> str | None:
         return self._client.base_url.netloc.decode() or None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        if self._opened:
-            await self._http.aclose()
 
 
 def _too_slow(model: ModelRef, seconds: float) -> ModelCallError:
@@ -127,11 +109,6 @@ def _too_slow(model: ModelRef, seconds: float) -> ModelCallError:
         kind="timeout",
         retryable=True,
     )
-
-
-def _as_request(model: ModelRef) -> GenerationRequest:
-    """The classifier reads a request's model alone."""
-    return GenerationRequest(model=model, messages=(PromptMessage(role="user", content=""),))
 
 
 def _normalised(vectors: NDArray[np.float32]) -> list[list[float]]:

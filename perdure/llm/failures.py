@@ -31,7 +31,7 @@ from pydantic_ai.exceptions import (
     UserError,
 )
 
-from perdure.domain.generation import GenerationRequest
+from perdure.domain.generation import ModelRef
 from perdure.llm.errors import FailureKind, ModelCallError
 from perdure.llm.keys import ADDRESS_NAMES, KEY_NAMES
 
@@ -55,19 +55,19 @@ _KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key)[-_][\w*.-]{6,}|\bAIza[\w*-]{
 
 
 def classify(
-    error: Exception, request: GenerationRequest, secrets: Iterable[str] = (), *, address: str | None = None
+    error: Exception, model: ModelRef, secrets: Iterable[str] = (), *, address: str | None = None
 ) -> ModelCallError:
     """Turn one of `PROVIDER_ERRORS` into the sentence, kind and retry advice the rest of the system works with.
 
     Args:
         error: what the model layer raised.
-        request: the call that failed, for its provider and model.
+        model: the one that was asked.
         secrets: keys to cut out of the provider's own words.
         address: `host:port` that was asked, where it is known.
     """
     kind = _kind(error)
     return ModelCallError(
-        _sentence(kind, error, request, secrets, address),
+        _sentence(kind, error, model, secrets, address),
         kind=kind,
         retryable=_retryable(kind, error),
         retry_after_seconds=_retry_after(error),
@@ -207,16 +207,14 @@ _ABOUT_THE_WAY: frozenset[FailureKind] = frozenset({"connection", "timeout", "no
 _WEB_PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE)
 
 
-def _sentence(
-    kind: FailureKind, error: Exception, request: GenerationRequest, secrets: Iterable[str], address: str | None
-) -> str:
+def _sentence(kind: FailureKind, error: Exception, model: ModelRef, secrets: Iterable[str], address: str | None) -> str:
     status = f" (HTTP {error.status_code})" if isinstance(error, ModelHTTPError) else ""
     at = f" at {address}" if address and kind in _ABOUT_THE_WAY else ""
-    provider = request.model.provider
+    provider = model.provider
     advice = _ADVICE[kind].format(
         key=KEY_NAMES.get(provider, "the API key"), setting=ADDRESS_NAMES.get(provider, "the provider's address")
     )
-    return f"{request.model}{at} {_WHAT[kind]}{status}.{_said(kind, error, secrets)} {advice}."
+    return f"{model}{at} {_WHAT[kind]}{status}.{_said(kind, error, secrets)} {advice}."
 
 
 def _said(kind: FailureKind, error: Exception, secrets: Iterable[str]) -> str:

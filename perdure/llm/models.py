@@ -68,7 +68,7 @@ class Models:
         except NotConfiguredError as error:
             failure = _not_configured(error.detail, request)
         except PROVIDER_ERRORS as error:
-            failure = classify(error, request, self._keys.secrets(), address=self._address(request.model))
+            failure = classify(error, request.model, self._keys.secrets(), address=self._address(request.model))
         # Raised out here so that the provider's error is not its context: see ModelCallError.
         raise failure
 

@@ -1,10 +1,7 @@
 """The call that puts found passages in a better order: at a rerank endpoint, or by a chat model."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from http import HTTPStatus
-from types import TracebackType
-from typing import Self
 
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,13 +16,14 @@ from pydantic_ai.exceptions import (
     UnexpectedModelBehavior,
 )
 
-from perdure.domain.generation import GenerationRequest, ModelRef, PromptMessage
+from perdure.domain.generation import ModelRef
 from perdure.domain.reranking import MOST_RERANKED, ModelUse, Ranked, Reranked
+from perdure.llm.connection import OwnConnection
 from perdure.llm.errors import ModelCallError
 from perdure.llm.failures import PROVIDER_ERRORS, SERVER_ERRORS, classify
 from perdure.llm.keys import ProviderKeys
 from perdure.llm.models import Models
-from perdure.llm.providers import PROVIDERS, make_http_client
+from perdure.llm.providers import PROVIDERS
 from perdure.llm.windows import context_window
 from perdure.retrieval.ordering import order_request, read_order
 
@@ -66,7 +64,7 @@ class _Answer(BaseModel):
     usage: _Usage | None = None
 
 
-class Rerankers:
+class Rerankers(OwnConnection):
     """Puts passages in order. One per process; closes its connections at the end.
 
     Args:
@@ -77,7 +75,6 @@ class Rerankers:
     def __init__(self, keys: ProviderKeys, models: Models) -> None:
         self._keys = keys
         self._models = models
-        self._opened = False
 
     async def rerank(
         self, named: str | None, query: str, passages: Sequence[str], *, fallback: ModelRef | None
@@ -129,7 +126,9 @@ class Rerankers:
         try:
             answer = await self._ask(model, query, passages)
         except PROVIDER_ERRORS as error:
-            failure = classify(error, _as_request(model), self._keys.secrets(), address=self._address)
+            failure = classify(
+                error, ModelRef(provider=ENDPOINT, name=model), self._keys.secrets(), address=self._address
+            )
         else:
             return Reranked(
                 order=_by_score(answer, len(passages)),
@@ -141,7 +140,7 @@ class Rerankers:
 
     async def _ask(self, model: str, query: str, passages: Sequence[str]) -> _Answer:
         key = self._keys.rerank_api_key
-        response = await self._http.post(
+        response = await self.http.post(
             f"{(self._keys.rerank_base_url or '').rstrip('/')}/rerank",
             json={"model": model, "query": query, "documents": list(passages), "top_n": len(passages)},
             headers={"Authorization": f"Bearer {key.get_secret_value()}"} if key else {},
@@ -155,27 +154,12 @@ class Rerankers:
             # Out of the chain: it quotes the answer.
             raise UnexpectedModelBehavior("the answer holds no results") from None
 
-    @cached_property
-    def _http(self) -> httpx2.AsyncClient:
-        # Made at the first call, inside the loop that uses it.
-        self._opened = True
-        return make_http_client()
-
     @property
     def _address(self) -> str | None:
         try:
             return httpx2.URL(self._keys.rerank_base_url or "").netloc.decode() or None
         except httpx2.InvalidURL:
             return None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        if self._opened:
-            await self._http.aclose()
 
 
 def _chat_model(named: str | None) -> ModelRef | None:
@@ -200,11 +184,4 @@ def _http_error(model: str, response: httpx2.Response) -> ModelHTTPError:
         body = response.text
     return ModelHTTPError.for_category(
         category, status_code=status, model_name=model, body=body, headers=dict(response.headers)
-    )
-
-
-def _as_request(model: str) -> GenerationRequest:
-    """The classifier reads a request's model alone."""
-    return GenerationRequest(
-        model=ModelRef(provider=ENDPOINT, name=model), messages=(PromptMessage(role="user", content=""),)
     )

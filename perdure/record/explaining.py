@@ -20,6 +20,9 @@ from perdure.domain.pictures import PendingStep, Picture
 AT_ONCE = timedelta(seconds=2)
 """A free worker takes what lies in its queue within milliseconds; what lies there for longer waits for one."""
 
+SILENT = timedelta(seconds=3)
+"""Workers are heard of twice a second while a call lasts."""
+
 _ORDER = ("engine", "worker", "human", "retry", "child", "turn", "call")
 
 
@@ -107,8 +110,13 @@ def _reasons(picture: Picture) -> Iterator[Reason]:
 def _step(picture: Picture, step: PendingStep) -> Reason:
     if step.is_started:
         again = f" (attempt {step.attempt})" if step.attempt > 1 else ""
+        heard_at = step.heartbeat_at or step.started_at
+        is_silent = heard_at is not None and picture.at - heard_at > SILENT
         return WaitsForCall(
-            sentence=f"Step {step.step_id} has been called{again} and has not answered yet.",
+            sentence=f"Step {step.step_id} has been called{again}, and its worker was last heard of at"
+            f" {_time(heard_at)}: if it was lost, another takes the step ten seconds after that."
+            if heard_at is not None and is_silent
+            else f"Step {step.step_id} has been called{again} and has not answered yet.",
             since=step.started_at,
             step_id=step.step_id,
             attempt=step.attempt,

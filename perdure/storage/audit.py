@@ -198,13 +198,13 @@ def _day_from(at: datetime) -> datetime:
     return day if day == at else day + timedelta(days=1)
 
 
-async def verify(connection: AsyncConnection, tenant_id: int) -> AuditVerdict:
+async def verify(connection: AsyncConnection, tenant_id: int, *, at_once: int = _CHECKED_AT_ONCE) -> AuditVerdict:
     """Compare a tenant's sealed entries with its chain, and the chain with its head. Reads all of them.
 
     `connection` has begun its transaction and done nothing in it yet: all that is compared is of one moment.
     """
     await connection.execute(_ONE_MOMENT)
-    problems = await _check_links(connection, tenant_id)
+    problems = await _check_links(connection, tenant_id, at_once)
     stray = await connection.scalars(_UNCHAINED, {"tenant": tenant_id, "most": _MOST_PROBLEMS})
     problems += [_problem("inserted", None, log_id) for log_id in stray]
     head = (
@@ -230,12 +230,12 @@ async def verify(connection: AsyncConnection, tenant_id: int) -> AuditVerdict:
     )
 
 
-async def _check_links(connection: AsyncConnection, tenant_id: int) -> list[AuditProblem]:
+async def _check_links(connection: AsyncConnection, tenant_id: int, at_once: int) -> list[AuditProblem]:
     """What is wrong with the links and their entries, some at a time: each statement ends within its time."""
     ends = await connection.scalar(select(func.max(AuditChainRow.position)).where(AuditChainRow.tenant_id == tenant_id))
     problems: list[AuditProblem] = []
-    for after in range(0, ends or 0, _CHECKED_AT_ONCE):
-        part = {"tenant": tenant_id, "after": after, "upto": after + _CHECKED_AT_ONCE, "most": _MOST_PROBLEMS}
+    for after in range(0, ends or 0, at_once):
+        part = {"tenant": tenant_id, "after": after, "upto": after + at_once, "most": _MOST_PROBLEMS}
         found = await connection.execute(_CHECK, part)
         problems += [_problem(row.problem, row.position, row.log_id) for row in found]
         if len(problems) >= _MOST_PROBLEMS:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perdure.bootstrap import Runtime
 from perdure.domain.audit import AuditQuery
-from perdure.storage.audit import read_audit, seal, seal_all
+from perdure.storage.audit import read_audit, seal, seal_all, verify
 from tests.api.callers import CHATFLOWS, FLOWS, PASSWORD, Call, Caller
 from tests.api.test_approvals import asked, path_of
 from tests.support.running import Lab
@@ -283,6 +283,22 @@ async def test_what_was_touched_is_found_and_named(alice: Caller, runtime: Runti
     assert all(problem["sentence"] for problem in verdict["problems"])
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+async def test_a_log_is_checked_in_parts_without_a_gap(alice: Caller, runtime: Runtime, at_once: int) -> None:
+    for number in range(4):
+        await alice.agentflow(name=f"Team {number}")
+    await seal(runtime.sessions, alice.user.id)
+    async with runtime.engine.begin() as connection:
+        assert (await verify(connection, alice.user.id, at_once=at_once)).valid
+    for gone in (event["id"] for event in (await log(alice, event_type="FlowCreated"))[1:3]):
+        async with tampering(runtime) as connection:
+            await connection.execute(text("DELETE FROM audit_chain WHERE log_id = :id"), {"id": gone})
+            await connection.execute(text("DELETE FROM audit_log WHERE id = :id"), {"id": gone})
+    async with runtime.engine.begin() as connection:
+        verdict = await verify(connection, alice.user.id, at_once=at_once)
+    assert [problem.problem for problem in verdict.problems] == ["removed"]
+
+
 async def test_many_writers_and_sealers_at_once_make_one_chain(alice: Caller, bob: Caller, runtime: Runtime) -> None:
     async def write(caller: Caller) -> None:
         for number in range(10):
@@ -292,7 +308,11 @@ async def test_many_writers_and_sealers_at_once_make_one_chain(alice: Caller, bo
         for _ in range(10):
             await seal_all(runtime.sessions)
 
-    await asyncio.gather(write(alice), write(bob), write(alice), sealing(), sealing())
+    async def verifying() -> None:
+        for _ in range(20):
+            assert (await alice.ok("GET", f"{AUDIT}/verify"))["problems"] == []
+
+    await asyncio.gather(write(alice), write(bob), write(alice), sealing(), sealing(), verifying(), verifying())
     for caller, entries in ((alice, 22), (bob, 12)):
         verdict = await caller.ok("GET", f"{AUDIT}/verify")
         assert (verdict["valid"], verdict["entries"]) == (True, entries)

@@ -117,6 +117,13 @@ def test_a_call_under_way_says_since_when_and_who_has_it() -> None:
     assert explained.since == ago(7)
 
 
+def test_a_call_whose_worker_is_silent_says_so() -> None:
+    called = step(is_started=True, started_at=ago(9), heartbeat_at=ago(6), worker="1@here")
+    explained = explain(picture(called))
+    assert kinds(explained) == ["call"]
+    assert "last heard of at 2026-11-26 08:59:54 UTC" in explained.sentence
+
+
 def test_people_are_named_with_their_deadline() -> None:
     approval = Approval.model_construct(
         approval_id="a1",

@@ -12,13 +12,11 @@ from pydantic_ai.exceptions import (
     UserError,
 )
 
-from perdure.domain.generation import GenerationRequest, ModelRef, PromptMessage
+from perdure.domain.generation import ModelRef
 from perdure.llm import FailureKind
 from perdure.llm.failures import LONGEST_QUOTE, PROVIDER_ERRORS, classify, redact
 
-REQUEST = GenerationRequest(
-    model=ModelRef(provider="openai", name="gpt-4o-mini"), messages=(PromptMessage(role="user", content="x"),)
-)
+MODEL = ModelRef(provider="openai", name="gpt-4o-mini")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +40,7 @@ REQUEST = GenerationRequest(
 )
 def test_errors_of_every_layer_have_a_kind(error: Exception, kind: FailureKind, retryable: bool) -> None:
     assert isinstance(error, PROVIDER_ERRORS)
-    failure = classify(error, REQUEST)
+    failure = classify(error, MODEL)
     assert (failure.kind, failure.retryable) == (kind, retryable)
     assert failure.detail.startswith("openai:gpt-4o-mini ")
 
@@ -52,9 +50,9 @@ def test_a_refused_connection_is_not_taken_for_a_timeout() -> None:
     error = ModelTimeoutError("m", "Request timed out.")
     error.__cause__ = httpx2.ConnectTimeout("refused")
     error.__cause__.__cause__ = aiohttp.ClientConnectionError("refused")
-    assert classify(error, REQUEST).kind == "connection"
+    assert classify(error, MODEL).kind == "connection"
     error.__cause__.__cause__ = aiohttp.ServerTimeoutError("slow")
-    assert classify(error, REQUEST).kind == "timeout"
+    assert classify(error, MODEL).kind == "timeout"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +71,7 @@ def test_keys_are_cut_out_and_nothing_else(said: str, left: str) -> None:
 
 
 def test_a_long_message_is_quoted_in_part_and_on_one_line() -> None:
-    failure = classify(ModelHTTPError(400, "m", {"message": "bad\n\nthing " * 200}), REQUEST)
+    failure = classify(ModelHTTPError(400, "m", {"message": "bad\n\nthing " * 200}), MODEL)
     assert "\n" not in failure.detail
     assert len(failure.detail) < LONGEST_QUOTE + 200
 
@@ -81,7 +79,7 @@ def test_a_long_message_is_quoted_in_part_and_on_one_line() -> None:
 @pytest.mark.parametrize("page", ["<html><body>502 Bad Gateway</body></html>", "\n<!DOCTYPE html>\n<title>Sign in"])
 @pytest.mark.parametrize("status", [403, 502])
 def test_a_web_page_is_told_of_and_not_quoted(page: str, status: int) -> None:
-    failure = classify(ModelHTTPError(status, "m", page), REQUEST)
+    failure = classify(ModelHTTPError(status, "m", page), MODEL)
     assert f"(HTTP {status}). It sent a web page" in failure.detail
     assert "<" not in failure.detail
 

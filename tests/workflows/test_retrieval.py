@@ -1,17 +1,20 @@
 """What searches find, on a real PostgreSQL with the embedded model of embeddings."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from perdure.domain.errors import NotFoundError
+from perdure.domain.flows import RetrievalStrategy
 from perdure.domain.knowledge import KnowledgeBase, RetrievalSettings
 from perdure.knowledge import search
 from perdure.llm.local_embeddings import embed_locally
 from perdure.retrieval.lexemes import terms
 from perdure.storage.chunk_search import MOST_COMPARED, Scope, matching, nearest
+from perdure.storage.knowledge_tables import KnowledgeBaseRow
 from tests.support.knowledge import Library
 from tests.support.running import Lab
 
@@ -126,22 +129,34 @@ async def test_a_large_knowledge_base_is_searched_by_its_index(lab: Lab, base: K
         assert "ix_chunks_embedding_256" in "\n".join(plan)
 
 
-async def test_the_index_goes_on_until_it_has_found_enough_of_one_knowledge_base(lab: Lab, library: Library) -> None:
+@pytest.mark.parametrize("strategy", ["similarity", "mmr", "hybrid"])
+async def test_the_index_goes_on_until_it_has_found_enough_of_one_knowledge_base(
+    lab: Lab, library: Library, strategy: RetrievalStrategy
+) -> None:
     """What it finds first is another's; without the settings of a search it would stop there."""
     small, large = await library.make(), await library.make(chunk_size=50, chunk_overlap=0)
     await library.add(small, "far.txt", "Bread is baked from flour, water, salt and yeast.")
     boats = "\n\n".join(f"# Boat {number}\n\nBoats float on the ocean, boat {number}." for number in range(600))
     await library.add(large, "near.md", boats)
-    (query,) = embed_locally(["boats on the ocean"]).tolist()
-    scope = Scope([small.id], 256, MOST_COMPARED + 1)
+    async with lab.runtime.sessions.begin() as session:
+        await session.execute(
+            update(KnowledgeBaseRow).where(KnowledgeBaseRow.id == small.id).values(chunk_count=MOST_COMPARED + 1)
+        )
     # The planner would compare the few chunks of a test one by one.
     planner = {"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off"}
     engine = create_async_engine(lab.runtime.endpoints.database_url, connect_args={"server_settings": planner})
+    runtime = replace(lab.runtime, engine=engine, single=engine.execution_options(isolation_level="AUTOCOMMIT"))
     try:
-        found = await nearest(engine, scope, query, count=3)
+        found = await search(
+            runtime,
+            user_id=lab.user_id,
+            knowledgebase_ids=[str(small.id)],
+            query="boats on the ocean",
+            settings=RetrievalSettings(retrieval_strategy=strategy),
+        )
     finally:
         await engine.dispose()
-    assert len(found) == 1
+    assert [hit.document_name for hit in found.hits] == ["far.txt"]
 
 
 async def test_words_are_looked_for_in_large_knowledge_bases_without_those_that_are_everywhere(

@@ -33,7 +33,7 @@ function Run({ id }: { id: string }) {
       <section className="card">
         <Summary view={view} />
         <label>
-          {words("version")} {version} / {newest} {chosen === null && `(${words("live")})`}
+          {words("version")} {version} / {newest} {chosen === null && view.status === "running" && `(${words("live")})`}
           <input type="range" min={Math.min(1, newest)} max={newest} value={version} aria-label={words("version")}
             onChange={(event) => choose(Number(event.target.value) === newest ? null : Number(event.target.value))} />
         </label>

@@ -1,12 +1,14 @@
 """Forks and retries in tests, as the API does them."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from perdure.domain.events import StepReused, StepScheduled
 from perdure.domain.executions import Execution
 from perdure.executions import start_execution
 from perdure.forks import ForkAsked, RetryAsked, plan, read_parent
-from perdure.temporal.history import read_run
 from tests.support.running import Lab
 
 
@@ -29,7 +31,7 @@ async def retry(lab: Lab, execution_id: UUID, *, use_current_flow: bool = False)
 
 async def kinds(lab: Lab, execution_id: UUID) -> list[tuple[str, str]]:
     """What a run did with its steps, in order: the kind of event and the step's id, of those that begin one."""
-    history = await read_run(lab.runtime.client, execution_id)
+    history = await lab.runtime.records.read(execution_id)
     return [
         (event.data.type, event.data.step_id)
         for event in (history.events if history else [])
@@ -39,9 +41,27 @@ async def kinds(lab: Lab, execution_id: UUID) -> list[tuple[str, str]]:
 
 async def version_after(lab: Lab, execution_id: UUID, kind: str, step_id: str) -> int:
     """The version of the event of this kind of this step."""
-    history = await read_run(lab.runtime.client, execution_id)
+    history = await lab.runtime.records.read(execution_id)
     return next(
         event.version
         for event in (history.events if history else [])
         if event.data.type == kind and getattr(event.data, "step_id", None) == step_id
     )
+
+
+async def send_back(lab: Lab, execution_id: UUID, step_id: str) -> Execution:
+    """Reset a run to where this step was scheduled, and wait for its end."""
+    history = await lab.history(execution_id)
+    scheduled = (event.activity_task_scheduled_event_attributes for event in history.events)
+    point = next(each.workflow_task_completed_event_id for each in scheduled if each.activity_id == step_id)
+    client = lab.runtime.client
+    await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=str(execution_id)),
+            reason="mended",
+            workflow_task_finish_event_id=point,
+            request_id=str(uuid4()),
+        )
+    )
+    return await lab.finish(execution_id)

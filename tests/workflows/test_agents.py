@@ -10,7 +10,6 @@ from perdure.domain.executions import Execution, ExecutionStatus, NodeStatus
 from perdure.domain.flows import Agentflow
 from perdure.domain.notes import ModelFellBack
 from perdure.executions import cancel_execution, get_execution
-from perdure.temporal.history import read_run
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour, ScriptedCall
 
@@ -23,7 +22,7 @@ SCHEMA: JsonValue = {
 
 async def _agrees(lab: Lab, execution: Execution) -> None:
     """The row that the workflow wrote and the fold of its history tell the same."""
-    history = await read_run(lab.runtime.client, execution.id)
+    history = await lab.runtime.records.read(execution.id)
     assert history is not None
     exclude = {"started_at", "completed_at", "duration_ms"}
     assert [node.model_dump(exclude=exclude) for node in history.state.ledger.nodes] == [
@@ -87,7 +86,7 @@ async def test_the_next_model_is_asked_when_one_has_given_up(lab: Lab) -> None:
         ("w:2", NodeStatus.FAILED),
         ("w:3", NodeStatus.COMPLETED),
     ]
-    history = await read_run(lab.runtime.client, execution.id)
+    history = await lab.runtime.records.read(execution.id)
     assert history is not None
     fallbacks = [event.data for event in history.events if isinstance(event.data, ModelFellBack)]
     assert [(note.from_model, note.to_model) for note in fallbacks] == [
@@ -168,7 +167,7 @@ async def test_cancelling_a_run_cancels_the_flow_that_it_called(lab: Lab) -> Non
     execution = await lab.finish(execution_id)
     assert execution.status is ExecutionStatus.CANCELLED
     await lab.model.wait_for_disconnect(1)
-    history = await read_run(lab.runtime.client, execution_id)
+    history = await lab.runtime.records.read(execution_id)
     assert history is not None
     step = next(e.data for e in history.events if isinstance(e.data, StepScheduled) and e.data.node_type == "flow")
     child = await lab.finish(UUID(str(step.input["execution_id"])))
@@ -213,6 +212,6 @@ async def test_step_ids_never_meet_an_agents_own(lab: Lab) -> None:
         ("a:2", NodeStatus.COMPLETED),
         ("a:3", NodeStatus.COMPLETED),
     ]
-    history = await read_run(lab.runtime.client, execution.id)
+    history = await lab.runtime.records.read(execution.id)
     assert history is not None
     assert sum(isinstance(event.data, StepCompleted) for event in history.events) == 3

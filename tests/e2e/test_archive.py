@@ -102,7 +102,8 @@ async def test_every_call_answers_the_same_when_temporal_has_forgotten(product: 
     await forget(client, run_id, other_id)
     assert await answers(product, run_id, other_id) == before
     asked = (await model.recorded()).total
-    for path, body in ((f"{run_id}/fork", {"from_step": "two"}), (f"{other_id}/retry", None)):
+    bodies: dict[str, JsonValue] = {f"{run_id}/fork": {"from_step": "two"}, f"{other_id}/retry": None}
+    for path, body in bodies.items():
         started = await product.post(f"{API}/executions/{path}", body)
         await decide(product, str(started["id"]), "approve")
         assert (await product.ended(started["id"]))["status"] == "completed"

@@ -18,7 +18,7 @@ from perdure.domain.events import ExecutionEvent
 from perdure.record.fold import RunState, fold
 from perdure.record.mapping import Mapper
 from perdure.record.reading import Recorded
-from perdure.temporal.runs import runs_of
+from perdure.temporal.runs import Run, runs_of
 from perdure.temporal.starting import run_handle
 
 
@@ -51,12 +51,22 @@ async def read_run(client: Client, execution_id: object) -> RunHistory | None:
             return None
         raise
     first = history.events[0].workflow_execution_started_event_attributes
-    mapper = Mapper(first.original_execution_run_id)
+    runs = await runs_of(client, str(execution_id), history.events)
+    return RunHistory(
+        run_id=first.original_execution_run_id,
+        input=(await decode(client.data_converter, history.events[:1]))[0].values[0],
+        events=await events_of(client.data_converter, runs),
+        taken=any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED for event in history.events),
+    )
+
+
+async def events_of(converter: DataConverter, runs: Sequence[Run]) -> list[ExecutionEvent]:
+    """The events of an execution from the histories of its runs, given in the order in which these began."""
+    mapper = Mapper(runs[0].run_id)
     events: list[ExecutionEvent] = []
     known: set[str] = set()
-    recorded: list[Recorded] = []
-    for run in await runs_of(client, str(execution_id), history.events):
-        recorded = await decode(client.data_converter, run.history)
+    for run in runs:
+        recorded = await decode(converter, run.history)
         if run.own and run.base_run_id in known:
             mapper.next_run(run.run_id)
             mapper.copied(recorded[: run.own])
@@ -66,12 +76,7 @@ async def read_run(client: Client, execution_id: object) -> RunHistory | None:
             mapper.next_run(run.base_run_id if run.own else run.run_id)
             events += mapper.add(recorded)
         known.add(run.run_id)
-    return RunHistory(
-        run_id=first.original_execution_run_id,
-        input=recorded[0].values[0],
-        events=events,
-        taken=any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED for event in history.events),
-    )
+    return events
 
 
 async def decode(converter: DataConverter, history: Sequence[HistoryEvent]) -> list[Recorded]:

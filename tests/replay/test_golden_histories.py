@@ -23,6 +23,17 @@ ENDINGS = {
     "agentflow_failed": ExecutionStatus.FAILED,
     "agentflow_cancelled": ExecutionStatus.CANCELLED,
     "agentflow_forked": ExecutionStatus.COMPLETED,
+    "agentflow_reset": ExecutionStatus.COMPLETED,
+    "agentflow_reset.1": ExecutionStatus.COMPLETED,
+    "agentflow_reset.2": ExecutionStatus.FAILED,
+    "agentflow_reset_approved": ExecutionStatus.COMPLETED,
+    "agentflow_reset_approved.1": ExecutionStatus.COMPLETED,
+    "agentflow_reset_approved.2": ExecutionStatus.FAILED,
+    "agentflow_calling_flows": ExecutionStatus.COMPLETED,
+    "agentflow_called": ExecutionStatus.FAILED,
+    "agentflow_fallback": ExecutionStatus.COMPLETED,
+    "agentflow_approved_by_deadline": ExecutionStatus.COMPLETED,
+    "agentflow_cancelled_at_once": ExecutionStatus.CANCELLED,
     "chatflow_forked": ExecutionStatus.COMPLETED,
     "agentflow_without_agents": ExecutionStatus.COMPLETED,
     "agentflow_approved": ExecutionStatus.COMPLETED,
@@ -47,6 +58,9 @@ ENDINGS = {
     "chatflow_cutting": ExecutionStatus.COMPLETED,
     "chatflow_embedded": ExecutionStatus.COMPLETED,
     "chatflow_with_tools": ExecutionStatus.COMPLETED,
+    "chatflow_called": ExecutionStatus.COMPLETED,
+    "chatflow_summarized": ExecutionStatus.COMPLETED,
+    "chatflow_retrieving": ExecutionStatus.COMPLETED,
 }
 
 
@@ -57,7 +71,7 @@ def load(file: Path) -> WorkflowHistory:
 
 
 def test_every_scenario_has_a_history() -> None:
-    assert {file.stem for file in FILES} == set(SCENARIOS)
+    assert {file.stem.partition(".")[0] for file in FILES} == set(SCENARIOS)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

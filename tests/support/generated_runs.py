@@ -1,5 +1,6 @@
 """Any run's events, for property tests: it starts, works, asks people, is sent back or goes on anew, and may end."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
@@ -42,14 +43,24 @@ from tests.support.generated import instances
 
 AT = datetime(2026, 11, 26, tzinfo=UTC)
 PLANNED = ("one", "two")
-STEPS = (*PLANNED, "one:2", "one/1-tool", "two/1-flow")
+STEPS = (*PLANNED, "one:2", "one:3", "one/1-tool", "two/1-flow")
 """Model calls, a tool call and a flow that is called as a tool."""
-MOST_EVENTS = 18
+LEAST_MOVES, MOST_MOVES = 10, 24
+"""Not from 0: the shorter runs are prefixes of these, and a generator left to itself makes hardly any long ones."""
+
+
+@dataclass(frozen=True)
+class MadeRun:
+    """A run that was made up."""
+
+    events: list[ExecutionEvent]
+    counting: list[ExecutionEvent]
+    """Those that count in it at its end: no reset has left them behind."""
 
 
 @st.composite
-def run_events(draw: st.DrawFn) -> list[ExecutionEvent]:
-    """The events of a run, over resets and continuations, in a possible order; no step is done twice in one line."""
+def made_runs(draw: st.DrawFn) -> MadeRun:
+    """A run over resets and continuations, its events in a possible order; no step is done twice in one line."""
     run = _Run()
     run.say(
         ExecutionStarted(
@@ -62,9 +73,9 @@ def run_events(draw: st.DrawFn) -> list[ExecutionEvent]:
             nodes=[PlannedNode(node_id=name, node_type="agent", node_label=name) for name in PLANNED],
         )
     )
-    for _ in range(draw(st.integers(0, MOST_EVENTS))):
-        run.move(draw)
-    return run.events
+    for kind in draw(st.lists(st.sampled_from(_MOVES), min_size=LEAST_MOVES, max_size=MOST_MOVES)):
+        run.move(draw, kind)
+    return MadeRun(run.events, run.line)
 
 
 class _Run:
@@ -88,32 +99,28 @@ class _Run:
         if not isinstance(data, RunReset):
             self._lines[self._run_id].append(event)
 
-    def move(self, draw: st.DrawFn) -> None:
-        """Let one more thing happen."""
-        if self._has_ended or draw(st.integers(0, 9)) == 0:
+    def move(self, draw: st.DrawFn, kind: str) -> None:
+        """Let one more thing happen; to a run that has ended only a reset does."""
+        if kind == "reset":
             self._send_back(draw)
+        elif isinstance(self.line[-1].data, _ENDINGS):
             return
-        step_id = draw(st.sampled_from(STEPS))
-        kind = draw(st.sampled_from(("step", "step", "step", "note", "approval", "trouble", "anew", "end")))
-        if kind == "step":
-            self._step(draw, step_id)
+        elif kind == "step":
+            self._step(draw)
         elif kind == "approval":
             self._approval(draw)
         elif kind == "anew":
             new = f"run {len(self._lines) + 1}"
             self.say(ExecutionContinued(new_run_id=new))
-            self._lines[new] = list(self._line)
+            self._lines[new] = list(self.line)
             self._run_id = new
         else:
             self.say(draw(_OTHERS[kind]))
 
     @property
-    def _line(self) -> list[ExecutionEvent]:
+    def line(self) -> list[ExecutionEvent]:
+        """The events that count."""
         return self._lines[self._run_id]
-
-    @property
-    def _has_ended(self) -> bool:
-        return isinstance(self._line[-1].data, _ENDINGS)
 
     def _send_back(self, draw: st.DrawFn) -> None:
         base = draw(st.sampled_from(sorted(self._lines)))
@@ -124,20 +131,24 @@ class _Run:
         self._lines[self._run_id] = list(kept)
         self.say(RunReset(base_run_id=base, reason=None, to_version=kept[-1].version))
 
-    def _step(self, draw: st.DrawFn, step_id: str) -> None:
-        """Begin a step that has not begun, or end it."""
+    def _step(self, draw: st.DrawFn) -> None:
+        """Begin a step that has not begun, or end it; history tells of its attempt when that is over."""
+        last = {str(step_id): event.data for event in self.line if (step_id := getattr(event.data, "step_id", None))}
+        left = [step_id for step_id in STEPS if isinstance(last.get(step_id), StepScheduled | None)]
+        if not left:
+            return
+        step_id = draw(st.sampled_from(left))
         kind = FLOW if step_id.endswith("flow") else TOOL if "/" in step_id else "agent"
-        told = [event.data for event in self._line if getattr(event.data, "step_id", None) == step_id]
-        if not told:
+        if step_id not in last:
             scheduled = StepScheduled(step_id=step_id, node_id="n", node_type=kind, node_label=step_id, input={})
-            self.say(draw(st.just(scheduled) | _reused(scheduled)))
-        elif isinstance(told[-1], StepStarted):
-            self.say(draw(_step_ends(step_id, kind, told[-1].attempt)))
-        elif isinstance(told[-1], StepScheduled):
-            self.say(StepStarted(step_id=step_id, attempt=draw(st.integers(1, 4)), last_error=None, worker="w"))
+            self.say(draw(st.sampled_from([st.just(scheduled)] * 4 + [_reused(scheduled)]).flatmap(lambda said: said)))
+        else:
+            attempt = draw(st.integers(1, 4))
+            self.say(StepStarted(step_id=step_id, attempt=attempt, last_error=None, worker="w"))
+            self.say(draw(_step_ends(step_id, kind, attempt)))
 
     def _approval(self, draw: st.DrawFn) -> None:
-        told = [event.data for event in self._line if event.data.type.startswith("Approval")]
+        told = [event.data for event in self.line if event.data.type.startswith("Approval")]
         approval_id = draw(st.sampled_from("ab"))
         known = [data for data in told if getattr(data, "approval_id", None) == approval_id]
         if not known:
@@ -147,6 +158,9 @@ class _Run:
             answer = draw(instances(ApprovalCounted) | instances(ApprovalClosed))
             self.say(answer.model_copy(update={"approval_id": approval_id}))
 
+
+_MOVES = ("step",) * 8 + ("approval", "approval", "note", "trouble", "anew", "reset", "end")
+"""What happens, steps more often than all else."""
 
 _ENDINGS = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled, ExecutionTerminated, ExecutionTimedOut)
 
@@ -188,4 +202,5 @@ def _step_ends(step_id: str, kind: str, attempt: int) -> st.SearchStrategy[Execu
         finished_at=st.just(AT),
     )
     failed = StepFailed(step_id=step_id, attempt=attempt, error="no", kind="server", reason="MAXIMUM_ATTEMPTS_REACHED")
-    return completed | st.just(failed) | st.just(StepCancelled(step_id=step_id))
+    others = st.just(failed) | st.just(StepCancelled(step_id=step_id))
+    return st.sampled_from([completed, completed, completed, others]).flatmap(lambda ends: ends)

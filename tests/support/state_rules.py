@@ -37,6 +37,15 @@ def check_states(events: Sequence[ExecutionEvent]) -> None:
             _check_progress(earlier, later)
 
 
+def check_folding_on(events: Sequence[ExecutionEvent]) -> None:
+    """Folding a first part and then the rest is folding all at once, wherever the first part ends and is looked at."""
+    for cut, shown_on_the_way in enumerate(states_of(events), 1):
+        at_once = RunFold()
+        for event in events[:cut]:
+            at_once.apply(event)
+        assert at_once.shown("a") == shown_on_the_way
+
+
 def _check(state: ExecutionState) -> None:
     assert ExecutionState.model_validate_json(state.model_dump_json()) == state
     nodes, metrics = state.node_executions, state.metrics

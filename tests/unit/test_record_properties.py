@@ -7,12 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from perdure.domain.events import Event, ExecutionEvent, RunReset
+from perdure.domain.events import Event
 from perdure.domain.vocabulary import CHANGE_EVENTS, EXECUTION_EVENTS, event_schema, typed
-from perdure.record.fold import RunFold, counting
+from perdure.record.fold import counting
 from tests.support.generated import instances
-from tests.support.generated_runs import run_events
-from tests.support.state_rules import check_states, states_of
+from tests.support.generated_runs import MadeRun, made_runs
+from tests.support.state_rules import check_folding_on, check_states, states_of
 
 AT = datetime(2026, 11, 26, tzinfo=UTC)
 SCHEMA = Draft202012Validator(event_schema())
@@ -47,28 +47,23 @@ def test_every_event_survives_its_way_to_a_client_and_back(member: type[BaseMode
     holds()
 
 
-@given(run_events())
-@settings(deadline=None, max_examples=80)
-def test_every_prefix_of_a_run_is_a_valid_state_and_what_is_done_stays_done(events: list[ExecutionEvent]) -> None:
-    check_states(events)
-
-
-@given(run_events())
+@given(made_runs())
 @settings(deadline=None, max_examples=50)
-def test_folding_on_is_folding_from_the_beginning(events: list[ExecutionEvent]) -> None:
-    for cut, halfway in enumerate(states_of(events), 1):
-        at_once = RunFold()
-        for event in events[:cut]:
-            at_once.apply(event)
-        assert at_once.shown("a") == halfway
+def test_every_prefix_of_a_run_is_a_valid_state_and_what_is_done_stays_done(run: MadeRun) -> None:
+    check_states(run.events)
 
 
-@given(run_events())
-@settings(deadline=None, max_examples=50)
-def test_a_state_over_resets_is_that_of_the_events_that_count(events: list[ExecutionEvent]) -> None:
-    counted = counting(events)
-    assert not [event for event in counted if isinstance(event.data, RunReset)]
-    as_one_run = [event.model_copy(update={"run_id": "r"}) for event in counted]
-    told, plain = states_of(events)[-1], states_of(as_one_run)[-1]
+@given(made_runs())
+@settings(deadline=None, max_examples=15)
+def test_folding_on_is_folding_from_the_beginning(run: MadeRun) -> None:
+    check_folding_on(run.events)
+
+
+@given(made_runs())
+@settings(deadline=None, max_examples=40)
+def test_a_state_over_resets_is_that_of_the_events_that_count(run: MadeRun) -> None:
+    assert counting(run.events) == run.counting
+    as_one_run = [event.model_copy(update={"run_id": "r"}) for event in run.counting]
+    told, plain = states_of(run.events)[-1], states_of(as_one_run)[-1]
     last = {"version", "timestamp"}
     assert told.model_dump(exclude=last) == plain.model_dump(exclude=last)

@@ -18,6 +18,7 @@ from perdure.domain.approvals import (
     revision_of,
 )
 from perdure.domain.notes import ApprovalClosed, ApprovalCounted, ApprovalRequested
+from perdure.domain.states import PendingApproval
 
 Ending = Literal["approve", "reject", "edit", "withdraw"]
 STATUS_OF: dict[Ending, ApprovalStatus] = {
@@ -115,6 +116,13 @@ class Case:
             decided_by=self._decided_by,
             comment=self._comment,
             decided_at=self._decided_at,
+        )
+
+    def pending(self) -> PendingApproval:
+        """What is asked, with the arguments as they stand and who has agreed to them."""
+        agreed = {"arguments": self._arguments, "revision": self._revision}
+        return PendingApproval(
+            **{**self.request.model_dump(), **agreed, "approved_by": list(self._approved_by.values())}
         )
 
     def progress(self) -> ApprovalCounted:

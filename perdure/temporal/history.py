@@ -51,7 +51,15 @@ class Records:
     async def read(self, execution_id: UUID) -> RunHistory | None:
         """Read the history of an execution, over resets and continuations. None when it is kept nowhere (any more)."""
         runs = await self.runs(execution_id)
-        return await _map(self.client.data_converter, runs) if runs else None
+        if not runs:
+            return None
+        latest = runs[-1]
+        return RunHistory(
+            run_id=latest.run_id,
+            input=(await decode(self.client.data_converter, latest.history[:1]))[0].values[0],
+            events=await events_of(self.client.data_converter, runs),
+            taken=any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED for event in latest.history),
+        )
 
     async def runs(self, execution_id: UUID) -> list[Run]:
         """The runs, in Temporal's sense, that this execution had and that are kept, in the order of their beginnings.
@@ -74,11 +82,11 @@ class Records:
             return await archived_runs(connection, execution_id)
 
 
-async def _map(converter: DataConverter, runs: Sequence[Run]) -> RunHistory:
+async def events_of(converter: DataConverter, runs: Sequence[Run]) -> list[ExecutionEvent]:
+    """The events of an execution from the histories of its runs, given in the order in which these began."""
     mapper = Mapper(runs[0].run_id)
     events: list[ExecutionEvent] = []
     known: set[str] = set()
-    recorded: list[Recorded] = []
     for run in runs:
         recorded = await decode(converter, run.history)
         if run.own and run.base_run_id in known:
@@ -90,13 +98,7 @@ async def _map(converter: DataConverter, runs: Sequence[Run]) -> RunHistory:
             mapper.next_run(run.base_run_id if run.own else run.run_id)
             events += mapper.add(recorded)
         known.add(run.run_id)
-    latest = runs[-1].history
-    return RunHistory(
-        run_id=runs[-1].run_id,
-        input=recorded[0].values[0],
-        events=events,
-        taken=any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED for event in latest),
-    )
+    return events
 
 
 async def decode(converter: DataConverter, history: Sequence[HistoryEvent]) -> list[Recorded]:

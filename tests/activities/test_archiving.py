@@ -23,7 +23,8 @@ from perdure.forks import ForkAsked
 from perdure.settings import ArchiveSettings
 from perdure.storage.archive import find_unarchived
 from perdure.temporal.runs import fetch_history
-from tests.support.forking import fork, retry, send_back
+from tests.support.forking import fork, retry
+from tests.support.resetting import again_from
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
 
@@ -92,7 +93,7 @@ async def test_what_a_reset_left_behind_is_kept_when_only_that_is_forgotten(lab:
     left = (await lab.history(execution.id)).events[0].workflow_execution_started_event_attributes
     await archive(lab)
     await lab.model.script(NO)
-    await send_back(lab, execution.id, "two")
+    await again_from(lab, execution.id, "two")
     before = await read_events(lab.runtime, str(execution.id), None, user_id=lab.user_id)
     await forget(lab, execution.id, left.original_execution_run_id)
     assert await read_events(lab.runtime, str(execution.id), None, user_id=lab.user_id) == before

@@ -1,9 +1,6 @@
 """Forks and retries in tests, as the API does them."""
 
-from uuid import UUID, uuid4
-
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from uuid import UUID
 
 from perdure.domain.events import StepReused, StepScheduled
 from perdure.domain.executions import Execution
@@ -47,21 +44,3 @@ async def version_after(lab: Lab, execution_id: UUID, kind: str, step_id: str) -
         for event in (history.events if history else [])
         if event.data.type == kind and getattr(event.data, "step_id", None) == step_id
     )
-
-
-async def send_back(lab: Lab, execution_id: UUID, step_id: str) -> Execution:
-    """Reset a run to where this step was scheduled, and wait for its end."""
-    history = await lab.history(execution_id)
-    scheduled = (event.activity_task_scheduled_event_attributes for event in history.events)
-    point = next(each.workflow_task_completed_event_id for each in scheduled if each.activity_id == step_id)
-    client = lab.runtime.client
-    await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=str(execution_id)),
-            reason="mended",
-            workflow_task_finish_event_id=point,
-            request_id=str(uuid4()),
-        )
-    )
-    return await lab.finish(execution_id)

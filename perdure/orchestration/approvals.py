@@ -120,10 +120,8 @@ class Case:
 
     def pending(self) -> PendingApproval:
         """What is asked, with the arguments as they stand and who has agreed to them."""
-        agreed = {"arguments": self._arguments, "revision": self._revision}
-        return PendingApproval(
-            **{**self.request.model_dump(), **agreed, "approved_by": list(self._approved_by.values())}
-        )
+        asked = self.request.model_copy(update={"arguments": self._arguments, "revision": self._revision})
+        return PendingApproval(**asked.model_dump(), approved_by=list(self._approved_by.values()))
 
     def progress(self) -> ApprovalCounted:
         """The note of a decision that counted without closing it."""

@@ -515,6 +515,13 @@ async def reconcile(lab: Lab) -> str:
     return workflow_id
 
 
+async def archive(lab: Lab) -> str:
+    """One pass of the archive."""
+    workflow_id = f"archive-{uuid4()}"
+    await lab.runtime.client.execute_workflow("Archive", id=workflow_id, task_queue=TASK_QUEUE)
+    return workflow_id
+
+
 CHANGED: dict[str, JsonValue] = {"embedding_model": "openai:scripted", "embedding_dimension": 64}
 
 
@@ -592,6 +599,7 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         chatflow_retrieving,
         summary,
         reconcile,
+        archive,
     )
 }
 

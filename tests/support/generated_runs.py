@@ -174,17 +174,10 @@ _OTHERS: dict[str, st.SearchStrategy[ExecutionEventData]] = {
 
 
 def _reused(scheduled: StepScheduled) -> st.SearchStrategy[StepReused]:
-    outcomes = st.sampled_from([({"text": "x"}, None), (None, "It had failed.")])
-    return st.builds(
-        lambda outcome: StepReused(
-            **scheduled.model_dump(exclude={"type"}),
-            from_execution_id="e",
-            edited=False,
-            output=outcome[0],
-            error=outcome[1],
-        ),
-        outcomes,
-    )
+    shared = scheduled.model_dump(exclude={"type"})
+    done = StepReused(**shared, from_execution_id="e", edited=False, output={"text": "x"}, error=None)
+    failed = StepReused(**shared, from_execution_id="e", edited=False, output=None, error="It had failed.")
+    return st.sampled_from([done, failed])
 
 
 def _step_ends(step_id: str, kind: str, attempt: int) -> st.SearchStrategy[ExecutionEventData]:

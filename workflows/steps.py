@@ -23,7 +23,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.reuse import ReuseActivities
     from activities.subflows import SubflowActivities
     from activities.tools import ToolActivities
-    from perdure.domain.events import EXHAUSTED, StepCancelled, StepCompleted, StepFailed, StepScheduled, timeout_sentence
+    from perdure.domain.events import (
+        EXHAUSTED,
+        StepCancelled,
+        StepCompleted,
+        StepFailed,
+        StepScheduled,
+        timeout_sentence,
+    )
     from perdure.domain.generation import ToolCall
     from perdure.domain.ledger import Ledger
     from perdure.domain.notes import Note

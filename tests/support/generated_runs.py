@@ -174,17 +174,9 @@ _OTHERS: dict[str, st.SearchStrategy[ExecutionEventData]] = {
 
 
 def _reused(scheduled: StepScheduled) -> st.SearchStrategy[StepReused]:
-    outcomes = st.sampled_from([({"text": "x"}, None), (None, "It had failed.")])
-    return st.builds(
-        lambda outcome: StepReused(
-            **scheduled.model_dump(exclude={"type"}),
-            from_execution_id="e",
-            edited=False,
-            output=outcome[0],
-            error=outcome[1],
-        ),
-        outcomes,
-    )
+    known = {**scheduled.model_dump(exclude={"type"}), "from_execution_id": "e", "edited": False}
+    outcomes = ({"output": {"text": "x"}, "error": None}, {"output": None, "error": "It had failed."})
+    return st.sampled_from([StepReused.model_validate(known | outcome) for outcome in outcomes])
 
 
 def _step_ends(step_id: str, kind: str, attempt: int) -> st.SearchStrategy[ExecutionEventData]:

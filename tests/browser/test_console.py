@@ -11,7 +11,7 @@ from tests.support.scripted_model import Behaviour, ScriptedModel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
-AXE = CHECKOUT / "web" / "console" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = CHECKOUT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 WORDS = " ".join(f"word{number}" for number in range(60))
 SERIOUS = {"serious", "critical"}
 

@@ -1,6 +1,16 @@
-export { createPerdureClient, type ClientOptions, type PerdureClient } from "./client";
+export type { Renewal, Send } from "./authorizing";
+export type { ExecuteOptions, StartOptions } from "./calls/executions";
 export type { New } from "./calls/flows";
-export type { FollowOptions, Frame } from "./following";
+export type { UploadOptions } from "./calls/knowledge";
+export type { QueryOf } from "./calls/query";
+export { afterChatFrame, TURN_NOT_BEGUN, type ChatFrame, type ChatSource, type LiveTurn, type ToolFrame } from "./chatting";
+export { createPerdureClient, type ClientOptions, type PerdureClient } from "./client";
+export { dataOf, type ExecutionEventOf } from "./events";
+export { stateAfter } from "./fold";
+export type { Frame } from "./following";
+export { newId } from "./ids";
 export { afterFrame, NOTHING_YET, type LiveRun } from "./live";
 export { ApiError, type Problem, type Tagged } from "./problem";
 export type * from "./schema";
+export type { FollowOptions } from "./streams";
+export type { Sent } from "./uploading";

@@ -1,4 +1,5 @@
 import type { QueryOf } from "../calls/query";
+import type { SearchRequest } from "../schema";
 
 /** The keys of everything that the hooks keep, from the general to the particular. */
 export const queryKeys = {
@@ -6,7 +7,32 @@ export const queryKeys = {
   flowLists: ["flows", "list"] as const,
   flowList: (query: QueryOf<"listFlows">) => ["flows", "list", query] as const,
   flow: (id: string) => ["flows", "one", id] as const,
+  flowVersions: (id: string, query: QueryOf<"listFlowVersions">) => ["flows", "versions", id, query] as const,
+  flowVersion: (id: string, version: number) => ["flows", "version", id, version] as const,
+  flowVersionDiff: (id: string, version: number, other: number) => ["flows", "diff", id, version, other] as const,
+  executionPlan: (id: string) => ["flows", "plan", id] as const,
   executions: ["executions"] as const,
+  executionList: (query: QueryOf<"listExecutions">) => ["executions", "list", query] as const,
   flowExecutions: (flowId: string, query: QueryOf<"listFlowExecutions">) => ["executions", "of", flowId, query] as const,
   execution: (id: string) => ["executions", "one", id] as const,
+  explanation: (id: string) => ["executions", "explanation", id] as const,
+  executionDiff: (a: string, b: string) => ["executions", "diff", a, b] as const,
+  approvals: ["approvals"] as const,
+  inbox: (query: QueryOf<"listInbox">) => ["approvals", "inbox", query] as const,
+  executionApprovals: (id: string) => ["approvals", "of", id] as const,
+  sessions: ["sessions"] as const,
+  sessionList: (query: QueryOf<"listSessions">) => ["sessions", "list", query] as const,
+  session: (id: string) => ["sessions", "one", id] as const,
+  sessionMessages: (id: string, limit: number) => ["sessions", "messages", id, limit] as const,
+  sessionTurn: (id: string) => ["sessions", "turn", id] as const,
+  memoryStrategies: ["memory-strategies"] as const,
+  turn: (executionId: string) => ["turns", executionId] as const,
+  knowledgeBases: ["knowledge-bases"] as const,
+  knowledgeBaseList: (query: QueryOf<"listKnowledgeBases">) => ["knowledge-bases", "list", query] as const,
+  knowledgeBase: (id: string) => ["knowledge-bases", "one", id] as const,
+  documents: (id: string, query: QueryOf<"listDocuments">) => ["knowledge-bases", "documents", id, query] as const,
+  knowledgeSearch: (id: string, request: Partial<SearchRequest>) => ["knowledge-bases", "search", id, request] as const,
+  auditLog: (query: QueryOf<"getAuditLog">) => ["audit", query] as const,
+  apiKeys: ["api-keys"] as const,
+  me: ["me"] as const,
 };

@@ -1,0 +1,23 @@
+import { createElement } from "react";
+import { Navigate, type RouteObject } from "react-router";
+import type { Named } from "./kit/i18n";
+import { NotFound } from "./kit/problem";
+
+/**
+ * Every page: its address, and the file whose `Component` it is, which is loaded when it is first opened. The first part
+ * of an address stands in `api/console.py` too, which serves the console at no other addresses.
+ */
+export const pages: RouteObject[] = [
+  { index: true, element: createElement(Navigate, { to: "/flows", replace: true }) },
+  { path: "flows", lazy: () => import("./pages/flows/list") },
+  { path: "flows/new", lazy: () => import("./pages/flows/new") },
+  { path: "executions", lazy: () => import("./pages/executions/list") },
+  { path: "executions/:id", lazy: () => import("./pages/executions/one") },
+  { path: "*", element: createElement(NotFound) },
+];
+
+/** What the navigation shows, in this order. */
+export const navigation: { to: string; name: Named }[] = [
+  { to: "/flows", name: { en: "Flows", ko: "플로우" } },
+  { to: "/executions", name: { en: "Executions", ko: "실행" } },
+];

@@ -15,7 +15,8 @@ LONGEST_PERIOD = timedelta(days=366)
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What has a default is in every answer all the same.
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 class RunTotals(_Part):

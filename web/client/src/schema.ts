@@ -3230,7 +3230,7 @@ export interface components {
              * Cost Usd
              * @description Of runs whose cost is known; null where none is.
              */
-            cost_usd?: number | null;
+            cost_usd: number | null;
             /**
              * Day
              * Format: date
@@ -3240,9 +3240,9 @@ export interface components {
              * Duration Ms P50
              * @description Of completed runs, within 2 %; null where none completed.
              */
-            duration_ms_p50?: number | null;
+            duration_ms_p50: number | null;
             /** Duration Ms P95 */
-            duration_ms_p95?: number | null;
+            duration_ms_p95: number | null;
             /**
              * Executions
              * @default 0
@@ -4183,14 +4183,14 @@ export interface components {
              * Cost Usd
              * @description Of runs whose cost is known; null where none is.
              */
-            cost_usd?: number | null;
+            cost_usd: number | null;
             /**
              * Duration Ms P50
              * @description Of completed runs, within 2 %; null where none completed.
              */
-            duration_ms_p50?: number | null;
+            duration_ms_p50: number | null;
             /** Duration Ms P95 */
-            duration_ms_p95?: number | null;
+            duration_ms_p95: number | null;
             /**
              * Executions
              * @default 0
@@ -5562,14 +5562,14 @@ export interface components {
              * Cost Usd
              * @description Of runs whose cost is known; null where none is.
              */
-            cost_usd?: number | null;
+            cost_usd: number | null;
             /**
              * Duration Ms P50
              * @description Of completed runs, within 2 %; null where none completed.
              */
-            duration_ms_p50?: number | null;
+            duration_ms_p50: number | null;
             /** Duration Ms P95 */
-            duration_ms_p95?: number | null;
+            duration_ms_p95: number | null;
             /**
              * Executions
              * @default 0

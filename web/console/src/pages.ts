@@ -11,8 +11,15 @@ export const pages: RouteObject[] = [
   { index: true, element: createElement(Navigate, { to: "/flows", replace: true }) },
   { path: "flows", lazy: () => import("./pages/flows/list") },
   { path: "flows/new", lazy: () => import("./pages/flows/new") },
+  { path: "flows/new-assistant", lazy: () => import("./pages/flows/new-assistant") },
+  { path: "flows/:id", lazy: () => import("./pages/flows/one") },
+  { path: "flows/:id/edit", lazy: () => import("./pages/flows/edit") },
+  { path: "flows/:id/versions", lazy: () => import("./pages/flows/versions") },
+  { path: "flows/:id/versions/:version", lazy: () => import("./pages/flows/version") },
   { path: "executions", lazy: () => import("./pages/executions/list") },
   { path: "executions/:id", lazy: () => import("./pages/executions/one") },
+  { path: "executions/:id/diff/:other", lazy: () => import("./pages/executions/diff") },
+  { path: "dashboard", lazy: () => import("./pages/dashboard/page") },
   { path: "*", element: createElement(NotFound) },
 ];
 
@@ -20,4 +27,5 @@ export const pages: RouteObject[] = [
 export const navigation: { to: string; name: Named }[] = [
   { to: "/flows", name: { en: "Flows", ko: "플로우" } },
   { to: "/executions", name: { en: "Executions", ko: "실행" } },
+  { to: "/dashboard", name: { en: "Dashboard", ko: "대시보드" } },
 ];

@@ -13,6 +13,11 @@ export const pages: RouteObject[] = [
   { path: "flows/new", lazy: () => import("./pages/flows/new") },
   { path: "executions", lazy: () => import("./pages/executions/list") },
   { path: "executions/:id", lazy: () => import("./pages/executions/one") },
+  { path: "chat/:flowId?/*", lazy: () => import("./pages/chat/page") },
+  { path: "knowledge", lazy: () => import("./pages/knowledge/list") },
+  { path: "knowledge/:id", lazy: () => import("./pages/knowledge/one") },
+  { path: "approvals", lazy: () => import("./pages/approvals/inbox") },
+  { path: "audit", lazy: () => import("./pages/audit/log") },
   { path: "*", element: createElement(NotFound) },
 ];
 
@@ -20,4 +25,8 @@ export const pages: RouteObject[] = [
 export const navigation: { to: string; name: Named }[] = [
   { to: "/flows", name: { en: "Flows", ko: "플로우" } },
   { to: "/executions", name: { en: "Executions", ko: "실행" } },
+  { to: "/chat", name: { en: "Chat", ko: "채팅" } },
+  { to: "/knowledge", name: { en: "Knowledge", ko: "지식" } },
+  { to: "/approvals", name: { en: "Approvals", ko: "승인" } },
+  { to: "/audit", name: { en: "Audit log", ko: "감사 로그" } },
 ];

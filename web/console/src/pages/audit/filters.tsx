@@ -49,13 +49,13 @@ export function Filters() {
       apply(new FormData(event.currentTarget));
     }}>
       <div className="bar">
-        <Input label={t.what} hint={t.whatHint} name="event_type" list="event-types" defaultValue={given("event_type")} />
+        <Input label={t.what} name="event_type" list="event-types" defaultValue={given("event_type")} />
         <datalist id="event-types">{OFTEN.map((each) => <option key={each} value={each} />)}</datalist>
         <Select label={t.about} name="aggregate_type" defaultValue={given("aggregate_type")}>
           <option value="">{common.all}</option>
           {AGGREGATES.map((each) => <option key={each}>{each}</option>)}
         </Select>
-        <Input label={t.by} hint={t.byHint} name="user_id" type="number" min={1} defaultValue={given("user_id")} />
+        <Input label={t.by} name="user_id" type="number" min={1} defaultValue={given("user_id")} />
         <Input label={t.from} name="from_date" type="datetime-local" defaultValue={given("from_date")} />
         <Input label={t.to} name="to_date" type="datetime-local" defaultValue={given("to_date")} />
       </div>

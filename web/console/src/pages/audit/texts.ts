@@ -4,10 +4,8 @@ export const useTexts = texts(
   {
     title: "Audit log",
     what: "What",
-    whatHint: "Such as FlowUpdated or LoginFailed.",
     about: "About",
-    by: "By user",
-    byHint: "A number; yours is shown as “you”.",
+    by: "By user (number)",
     from: "From",
     to: "Before",
     when: "When",
@@ -31,10 +29,8 @@ export const useTexts = texts(
   {
     title: "감사 로그",
     what: "무엇을",
-    whatHint: "예: FlowUpdated, LoginFailed.",
     about: "대상",
-    by: "사용자",
-    byHint: "번호입니다. 내 번호는 “나”로 표시됩니다.",
+    by: "사용자 (번호)",
     from: "부터",
     to: "이전",
     when: "언제",

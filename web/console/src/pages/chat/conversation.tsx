@@ -26,12 +26,14 @@ export function Conversation({ flow, sessionId }: { flow: ChatflowView; sessionI
     <section className="conversation" aria-label={flow.name}>
       {isEmpty && <Welcome flow={flow} onAsk={chat.send} />}
       {hidden > 0 && <p className="quiet">{t.earlier(hidden)}</p>}
-      <ol role="log" aria-busy={chat.isAnswering} aria-label={t.title}>
-        {history.messages.map((message, index) => (
-          <Said key={message.sequence} flowId={flow.id} message={message} isLast={index === history.messages.length - 1} />
-        ))}
-        <Turn chat={chat} />
-      </ol>
+      <div role="log" aria-busy={chat.isAnswering} aria-label={t.title}>
+        <ol>
+          {history.messages.map((message, index) => (
+            <Said key={message.sequence} flowId={flow.id} message={message} isLast={index === history.messages.length - 1} />
+          ))}
+          <Turn chat={chat} />
+        </ol>
+      </div>
       <Problem error={chat.error} />
       <Composer chat={chat} />
       <div ref={end} />
@@ -67,7 +69,7 @@ function Said({ flowId, message, isLast }: { flowId: string; message: ChatMessag
       <div className="words">{message.content}</div>
       {message.interrupted && <p className="quiet">{t.interrupted}</p>}
       <Problem error={error} />
-      {data && <Findings turn={data} isTold={isAsked} />}
+      {isAnswer && data && <Findings turn={data} isTold={isAsked} />}
       {isAnswer && !data && !isLast && <button type="button" className="plain" onClick={() => ask(true)}>{t.showSources}</button>}
     </Bubble>
   );

@@ -49,7 +49,7 @@ export function TryOut({ id }: { id: string }) {
                 <strong>{hit.document_name}</strong>
                 <span className="quiet">{t.part(hit.chunk_index + 1)} · {t.score(hit.score.toFixed(3))}</span>
               </div>
-              <pre>{hit.content}</pre>
+              <pre className="scrolled" tabIndex={0}>{hit.content}</pre>
             </article>
           ))}
         </section>

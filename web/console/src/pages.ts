@@ -20,6 +20,11 @@ export const pages: RouteObject[] = [
   { path: "executions/:id", lazy: () => import("./pages/executions/one") },
   { path: "executions/:id/diff/:other", lazy: () => import("./pages/executions/diff") },
   { path: "dashboard", lazy: () => import("./pages/dashboard/page") },
+  { path: "chat/:flowId?/*", lazy: () => import("./pages/chat/page") },
+  { path: "knowledge", lazy: () => import("./pages/knowledge/list") },
+  { path: "knowledge/:id", lazy: () => import("./pages/knowledge/one") },
+  { path: "approvals", lazy: () => import("./pages/approvals/inbox") },
+  { path: "audit", lazy: () => import("./pages/audit/log") },
   { path: "*", element: createElement(NotFound) },
 ];
 
@@ -28,4 +33,8 @@ export const navigation: { to: string; name: Named }[] = [
   { to: "/flows", name: { en: "Flows", ko: "플로우" } },
   { to: "/executions", name: { en: "Executions", ko: "실행" } },
   { to: "/dashboard", name: { en: "Dashboard", ko: "대시보드" } },
+  { to: "/chat", name: { en: "Chat", ko: "채팅" } },
+  { to: "/knowledge", name: { en: "Knowledge", ko: "지식" } },
+  { to: "/approvals", name: { en: "Approvals", ko: "승인" } },
+  { to: "/audit", name: { en: "Audit log", ko: "감사 로그" } },
 ];

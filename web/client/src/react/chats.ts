@@ -66,6 +66,8 @@ export function useEndedTurn(flowId: string, executionId: string, isAsked = true
     queryFn: ({ signal }) => client.readTurn(flowId, executionId, { signal }),
     enabled: isAsked,
     staleTime: Infinity,
+    // It stands beside an answer, which is there without it.
+    throwOnError: false,
   });
 }
 
@@ -131,6 +133,7 @@ export function useChat(flowId: string, sessionId: string): Chat {
     // From here on what is sent says what is under way.
     staleTime: Infinity,
     refetchOnMount: "always",
+    throwOnError: false,
   });
   const sending = useMutation({
     mutationFn: ({ message, key }: { message: string; key: string }) =>
@@ -144,8 +147,9 @@ export function useChat(flowId: string, sessionId: string): Chat {
   const turn = useTurnStream(flowId, execution?.id);
   const isOver = turn.answer !== undefined || turn.failure !== undefined || turn.error !== undefined;
   useEffect(() => {
+    if (execution && turn.answer) queries.setQueryData<LiveTurn>(queryKeys.turn(execution.id), turn);
     if (isOver) void queries.invalidateQueries({ queryKey: queryKeys.sessions, predicate: ({ queryKey }) => queryKey[1] !== "turn" });
-  }, [isOver, queries]);
+  }, [isOver, queries, execution, turn]);
 
   const isRecorded = history.data?.messages.some(({ execution_id }) => execution_id === execution?.id) ?? false;
   const said = execution?.input_data.message;

@@ -1,5 +1,4 @@
 import type { QueryOf } from "../calls/query";
-import type { SearchRequest } from "../schema";
 
 /** The keys of everything that the hooks keep, from the general to the particular. */
 export const queryKeys = {
@@ -33,7 +32,6 @@ export const queryKeys = {
   knowledgeBaseList: (query: QueryOf<"listKnowledgeBases">) => ["knowledge-bases", "list", query] as const,
   knowledgeBase: (id: string) => ["knowledge-bases", "one", id] as const,
   documents: (id: string, query: QueryOf<"listDocuments">) => ["knowledge-bases", "documents", id, query] as const,
-  knowledgeSearch: (id: string, request: Partial<SearchRequest>) => ["knowledge-bases", "search", id, request] as const,
   auditLog: (query: QueryOf<"getAuditLog">) => ["audit", query] as const,
   apiKeys: ["api-keys"] as const,
   me: ["me"] as const,

@@ -1,9 +1,10 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
 
 import type { New } from "../calls/flows";
 import type { UploadOptions } from "../calls/knowledge";
 import type { QueryOf } from "../calls/query";
-import type { KnowledgeBaseCreate, SearchRequest } from "../schema";
+import type { DocumentPage, KnowledgeBaseCreate, SearchRequest } from "../schema";
 import { usePerdure } from "./context";
 import { FRESH } from "./freshness";
 import { queryKeys } from "./keys";
@@ -26,28 +27,37 @@ export function useKnowledgeBase(id: string) {
     queryKey: queryKeys.knowledgeBase(id),
     queryFn: () => client.knowledgeAPI.getKnowledgeBase(id),
     staleTime: FRESH,
+    refetchInterval: ({ state }) => (state.data?.reindex?.status === "running" ? TAKING_IN : false),
   });
 }
 
-/** Newest first; looked at again while one of them is being taken in. */
+const isGoing = (page: DocumentPage | undefined) =>
+  page?.documents.some(({ status }) => status === "pending" || status === "processing") ?? false;
+
+/** Newest first; looked at again while one of them is being taken in, and when none is any more, their knowledge base. */
 export function useDocuments(id: string, query: QueryOf<"listDocuments"> = {}) {
   const client = usePerdure();
-  return useQuery({
+  const queries = useQueryClient();
+  const page = useQuery({
     queryKey: queryKeys.documents(id, query),
     queryFn: () => client.knowledgeAPI.getDocuments(id, query),
-    refetchInterval: ({ state }) =>
-      state.data?.documents.some(({ status }) => status === "pending" || status === "processing") ? TAKING_IN : false,
+    placeholderData: keepPreviousData,
+    refetchInterval: ({ state }) => (isGoing(state.data) ? TAKING_IN : false),
   });
+  const going = isGoing(page.data);
+  const wasGoing = useRef(false);
+  useEffect(() => {
+    if (wasGoing.current && !going) void queries.invalidateQueries({ queryKey: queryKeys.knowledgeBase(id) });
+    wasGoing.current = going;
+  }, [going, id, queries]);
+  return page;
 }
 
-/** What a search finds; asked when there is a query. */
-export function useKnowledgeSearch(id: string, request: Partial<SearchRequest> & Pick<SearchRequest, "query">) {
+export function useSearchKnowledge(id: string) {
   const client = usePerdure();
-  return useQuery({
-    queryKey: queryKeys.knowledgeSearch(id, request),
-    queryFn: () => client.knowledgeAPI.search(id, request),
-    enabled: request.query.trim() !== "",
-    staleTime: FRESH,
+  return useMutation({
+    mutationFn: (request: Partial<SearchRequest> & Pick<SearchRequest, "query">) =>
+      client.knowledgeAPI.search(id, request),
   });
 }
 

@@ -4,7 +4,7 @@ export type Language = "en" | "ko";
 export const LanguageContext = createContext<Language>("en");
 
 type Text = string | ((...values: never[]) => string);
-type Same<T> = { [K in keyof T]: T[K] extends string ? string : T[K] };
+type Same<T> = { [K in keyof T]: T[K] extends (...values: infer Values) => string ? (...values: Values) => string : string };
 
 /**
  * The texts of one page in both languages, as a hook that gives those of the language that is chosen. What depends on
@@ -13,7 +13,9 @@ type Same<T> = { [K in keyof T]: T[K] extends string ? string : T[K] };
  *     export const useTexts = texts({ title: "Flows", of: (n: number) => `of ${n}` }, { title: "플로우", of: (n) => `${n} 중` });
  */
 export function texts<T extends Record<string, Text>>(en: T, ko: Same<T>): () => Same<T> {
-  return () => (use(LanguageContext) === "ko" ? ko : (en as Same<T>));
+  // English has its own shape; the compiler does not see that through `T`.
+  const both: Record<Language, Same<T>> = { en: en as unknown as Same<T>, ko };
+  return () => both[use(LanguageContext)];
 }
 
 /** A name in both languages, where there is no page yet to ask for its texts. */

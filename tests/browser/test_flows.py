@@ -78,15 +78,15 @@ async def test_a_flow_is_edited_refused_overtaken_restored_and_deleted(
     product: Product, page: Page, tmp_path: Path
 ) -> None:
     await page.get_by_role("link", name="New assistant").click()
-    await page.get_by_label("Name", exact=True).fill("Helper")
+    await page.get_by_label("Name", exact=True).fill(" ")
     await page.get_by_label("System prompt").fill("Be brief.")
     await page.get_by_label("What it remembers").select_option("hybrid")
-    await page.get_by_label("Provider").fill("openai")
     await page.get_by_role("button", name="Create").click()
-    # One without the other is refused, and it is said where.
-    await expect(page.locator("[aria-invalid=true]").first).to_be_visible()
+    refused = page.locator("[aria-invalid=true]")
+    await expect(refused).to_be_focused()
+    await expect(refused).to_have_accessible_description("This must not be blank.")
     await look(page, tmp_path / "refused.png")
-    await page.get_by_label("Provider").fill("")
+    await refused.fill("Helper")
     await page.get_by_role("button", name="Create").click()
     await expect(page.get_by_role("heading", name="Helper")).to_be_visible()
     flow_id = page.url.rsplit("/", 1)[-1]

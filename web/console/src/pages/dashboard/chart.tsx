@@ -27,7 +27,7 @@ export function Chart({ title, days, series, show }: ChartProps) {
   const width = days.length * SLOT;
   return (
     <figure className="card chart">
-      <figcaption>{title} <span className="quiet">({show(most)})</span></figcaption>
+      <figcaption>{title} {most > 0 && <span className="quiet">({t.atMost(show(most))})</span>}</figcaption>
       <svg viewBox={`0 0 ${width} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={`${title}. ${t.asTable}: ${t.day}`}>
         {days.map((day, at) => (
           <g key={day}>

@@ -51,7 +51,7 @@ export function ForkDialog({ execution, step, onClose }: ForkProps) {
       <Problem error={fork.error} />
       <form action={submit}>
         <Select label={t.fromStep} value={from} onChange={({ target }) => setFrom(target.value)}>
-          {steps.map(({ id, node_label }) => <option key={id} value={id}>{node_label === id ? id : `${node_label} (${id.slice(0, 24)})`}</option>)}
+          {steps.map(({ id, node_label }) => <option key={id} value={id}>{steps.filter((each) => each.node_label === node_label).length > 1 ? `${node_label} (${id})` : node_label}</option>)}
         </Select>
         <TextArea label={common.message} rows={2} value={message} onChange={({ target }) => setMessage(target.value)} />
         {before.length > 0 && (

@@ -8,7 +8,7 @@ import { useTexts } from "./texts";
 const WIDTH = 168;
 const HEIGHT = 56;
 /** Letters of a name that fit on a node; wide ones count twice. */
-const LETTERS = 19;
+const LETTERS = 17;
 
 interface Placed {
   width: number;
@@ -50,18 +50,21 @@ function Node({ node, isChosen, onChoose }: { node: Placed["nodes"][number]; isC
   const t = useTexts();
   const statuses = useStatusTexts();
   const told = [statuses[node.status], node.steps > 1 && t.times(node.steps), node.retries > 0 && t.retries(node.retries)].filter(Boolean).join(" · ");
+  const name = short(node.label);
+  // Without a run there are no states to tell.
+  const isRun = onChoose !== undefined;
   const shape = (
     <>
-      <title>{`${node.label}: ${told}`}</title>
+      {name !== node.label && <title>{node.label}</title>}
       <rect width={WIDTH} height={HEIGHT} rx={node.type === "tool" || node.type === "flow" ? 4 : 14} />
-      <text x={WIDTH / 2} y={23} className="name">{short(node.label)}</text>
-      <text x={WIDTH / 2} y={43} className="state">{told}</text>
+      <text x={WIDTH / 2} y={isRun ? 23 : 33} className="name">{name}</text>
+      {isRun && <text x={WIDTH / 2} y={43} className="state">{told}</text>}
     </>
   );
   const shared = { className: `node ${node.status}${isChosen ? " chosen" : ""}`, transform: `translate(${node.x - WIDTH / 2} ${node.y - HEIGHT / 2})`, "data-node": node.label, "data-status": node.status };
-  if (!onChoose) return <g {...shared}>{shape}</g>;
+  if (!isRun) return <g {...shared}>{shape}</g>;
   return (
-    <g {...shared} role="button" tabIndex={0} aria-pressed={isChosen} aria-label={`${node.label}: ${told}`} onClick={() => onChoose(node.id)}
+    <g {...shared} role="button" tabIndex={0} aria-pressed={isChosen} onClick={() => onChoose(node.id)}
       onKeyDown={(event) => {
         if (event.key !== "Enter" && event.key !== " ") return;
         event.preventDefault();

@@ -96,9 +96,12 @@ export function ListField({ at, lines, ...field }: Placed & { lines?: boolean })
 /** Which model: the provider's name and the model's, both or neither. */
 export function ModelFields({ at, labels, hint }: { at: Path; labels: { provider: string; model: string }; hint?: string }) {
   return (
-    <div className="columns">
-      <TextField at={[...at, "llm_provider"]} label={labels.provider} hint={hint} maxLength={100} list="providers" />
-      <TextField at={[...at, "llm_model"]} label={labels.model} maxLength={255} />
-    </div>
+    <>
+      <div className="columns">
+        <TextField at={[...at, "llm_provider"]} label={labels.provider} maxLength={100} list="providers" />
+        <TextField at={[...at, "llm_model"]} label={labels.model} maxLength={255} />
+      </div>
+      {hint && <p className="quiet">{hint}</p>}
+    </>
   );
 }

@@ -1,5 +1,5 @@
 import { type Event, type Span, timelineOf } from "@perdure/client";
-import { Fragment, useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { useFormat } from "../../kit/format";
 import { useTexts } from "./texts";
 
@@ -25,7 +25,7 @@ export function Timeline({ events, isLive }: TimelineProps) {
   return (
     <section className="card timeline" aria-label={t.timeline}>
       {rows.map((row) => (
-        <Fragment key={row.id}>
+        <div className="line" key={row.id}>
           <span className="label" title={row.label}>{row.label}</span>
           <svg className="bars" role="img" preserveAspectRatio="none" viewBox="0 0 1000 20"
             aria-label={row.spans.map((span) => `${t.spans(span.kind)} ${format.duration(spanMs(span))}`).join(", ")}>
@@ -36,11 +36,11 @@ export function Timeline({ events, isLive }: TimelineProps) {
               </rect>
             ))}
           </svg>
-          <span className="quiet">
+          <span className="quiet total">
             {format.duration(row.spans.reduce((sum, span) => sum + spanMs(span), 0))}
             {row.attempts > 1 && ` · ${t.retries(row.attempts - 1)}`}
           </span>
-        </Fragment>
+        </div>
       ))}
       <Legend kinds={[...new Set(rows.flatMap(({ spans }) => spans.map(({ kind }) => kind)))]} />
     </section>

@@ -35,28 +35,26 @@ function Edit({ now }: { now: Tagged<Flow> }) {
       { onSuccess: () => void navigate(`/flows/${id}`) },
     );
   const isRefused = update.error instanceof ApiError && update.error.status === CONFLICT;
-  const isBehind = now.value.version !== base.value.version && !update.isPending && !update.isSuccess;
   const takeTheirs = () => {
     setBase(now);
     draft.reset(shapeOf(now.value));
     update.reset();
   };
+  const notice = isRefused && now.value.version !== base.value.version && (
+    <section className="card problem" role="alert">
+      <strong>{t.conflict}</strong>
+      <p>{t.conflictAdvice(base.value.version, now.value.version)}</p>
+      <div className="actions">
+        <Link to={`/flows/${id}/versions?from=${base.value.version}&to=${now.value.version}`} target="_blank">{t.whatChanged}</Link>
+        <button type="button" onClick={takeTheirs}>{t.takeTheirs}</button>
+        <button type="button" className="danger" onClick={() => save(now)}>{t.saveMine}</button>
+      </div>
+    </section>
+  );
   return (
     <Page title={t.editing(base.value.name)} actions={<Link className="button" to={`/flows/${id}`}>{common.cancel}</Link>}>
       <FlowForm key={base.value.version} kind={base.value.flow_type} draft={draft} submit={common.save} isPending={update.isPending}
-        error={isRefused ? null : update.error} onSubmit={() => save(base)}>
-        {isBehind && (
-          <section className="card problem" role="alert">
-            <strong>{t.conflict}</strong>
-            <p>{t.conflictAdvice(base.value.version, now.value.version)}</p>
-            <div className="actions">
-              <Link to={`/flows/${id}/versions?from=${base.value.version}&to=${now.value.version}`} target="_blank">{t.whatChanged}</Link>
-              <button type="button" onClick={takeTheirs}>{t.takeTheirs}</button>
-              <button type="button" className="danger" onClick={() => save(now)}>{t.saveMine}</button>
-            </div>
-          </section>
-        )}
-      </FlowForm>
+        error={isRefused ? null : update.error} notice={notice} onSubmit={() => save(base)} />
     </Page>
   );
 }

@@ -42,7 +42,7 @@ function VersionTable({ id, newest, versions }: { id: string; newest: number; ve
       { label: t.changed, cell: ({ version, changed }) => (version === 1 ? t.firstVersion : changed.join(", ")) },
       { label: common.created, cell: ({ created_at }) => format.time(created_at) },
       {
-        label: t.look,
+        label: t.actions,
         cell: ({ version }) => (
           <div className="actions">
             <Link to={`/flows/${id}/versions/${version}`} aria-label={`${t.look}: ${version}`}>{t.look}</Link>

@@ -30,10 +30,10 @@ export function AgentflowFields() {
     <>
       <section className="card">
         <ChoiceField at={["orchestration_type"]} label={t.orchestration} choices={entries(t.patterns)} hint={t.patternHints[pattern]} />
-        {settings.includes("max_parallel") && <NumberField at={["orchestration_config", "max_parallel"]} label={t.maxParallel} min={1} max={200} />}
+        {settings.includes("max_parallel") && <NumberField at={["orchestration_config", "max_parallel"]} label={t.maxParallel} placeholder="50" min={1} max={200} />}
         {settings.includes("on_agent_failure") && <ChoiceField at={["orchestration_config", "on_agent_failure"]} label={t.onFailure} choices={entries(t.failurePolicies)} />}
-        {settings.includes("max_rounds") && <NumberField at={["orchestration_config", "max_rounds"]} label={t.maxRounds} min={1} max={20} />}
-        {settings.includes("max_handoffs") && <NumberField at={["orchestration_config", "max_handoffs"]} label={t.maxHandoffs} min={1} max={100} />}
+        {settings.includes("max_rounds") && <NumberField at={["orchestration_config", "max_rounds"]} label={t.maxRounds} placeholder="3" min={1} max={20} />}
+        {settings.includes("max_handoffs") && <NumberField at={["orchestration_config", "max_handoffs"]} label={t.maxHandoffs} placeholder="10" min={1} max={100} />}
       </section>
       <Supervisor agents={agents} />
       {agents.map((agent, index) => <Agent key={agent.id} at={["agents", index]} number={index + 1} agents={agents} />)}
@@ -54,7 +54,7 @@ function Supervisor({ agents }: { agents: AgentDraft[] }) {
       {Boolean(draft.at([...at, "enabled"])) && (
         <>
           <ChoiceField at={[...at, "decision_strategy"]} label={t.strategy} choices={entries(t.strategies)} />
-          <NumberField at={[...at, "max_iterations"]} label={t.maxIterations} min={1} max={1000} />
+          <NumberField at={[...at, "max_iterations"]} label={t.maxIterations} placeholder="10" min={1} max={1000} />
           <ChoiceField at={[...at, "fallback_agent_id"]} label={t.fallbackAgent} choices={agents.map(choiceOf)} none={t.nobody} />
         </>
       )}

@@ -38,13 +38,13 @@ function Memory() {
       <legend>{t.memory}</legend>
       <ChoiceField at={["memory_config", "type"]} label={t.memoryType} choices={choices(t.memories)} />
       <div className="columns">
-        <NumberField at={["memory_config", "max_messages"]} label={t.maxMessages} min={1} max={10_000} />
-        {(kind === "summary" || isHybrid) && <NumberField at={["memory_config", "summary_threshold"]} label={t.summaryThreshold} min={1} max={10_000} />}
-        {(kind === "vector" || isHybrid) && <NumberField at={["memory_config", "vector_top_k"]} label={t.recalled} min={1} max={1000} />}
-        {(kind === "vector" || isHybrid) && <NumberField at={["memory_config", "similarity_threshold"]} label={t.similarity} min={0} max={1} step="any" />}
-        {isHybrid && <NumberField at={["memory_config", "buffer_weight"]} label={t.bufferWeight} min={0} max={1} step="any" />}
-        {isHybrid && <NumberField at={["memory_config", "summary_weight"]} label={t.summaryWeight} min={0} max={1} step="any" />}
-        {isHybrid && <NumberField at={["memory_config", "vector_weight"]} label={t.vectorWeight} min={0} max={1} step="any" />}
+        <NumberField at={["memory_config", "max_messages"]} label={t.maxMessages} placeholder="20" min={1} max={10_000} />
+        {(kind === "summary" || isHybrid) && <NumberField at={["memory_config", "summary_threshold"]} label={t.summaryThreshold} placeholder="20" min={1} max={10_000} />}
+        {(kind === "vector" || isHybrid) && <NumberField at={["memory_config", "vector_top_k"]} label={t.recalled} placeholder="5" min={1} max={1000} />}
+        {(kind === "vector" || isHybrid) && <NumberField at={["memory_config", "similarity_threshold"]} label={t.similarity} placeholder="0" min={0} max={1} step="any" />}
+        {isHybrid && <NumberField at={["memory_config", "buffer_weight"]} label={t.bufferWeight} placeholder="0.5" min={0} max={1} step="any" />}
+        {isHybrid && <NumberField at={["memory_config", "summary_weight"]} label={t.summaryWeight} placeholder="0.2" min={0} max={1} step="any" />}
+        {isHybrid && <NumberField at={["memory_config", "vector_weight"]} label={t.vectorWeight} placeholder="0.3" min={0} max={1} step="any" />}
       </div>
     </fieldset>
   );
@@ -64,7 +64,7 @@ function Retrieval() {
           <KnowledgeChoices at={[...at, "knowledgebase_ids"]} />
           <ChoiceField at={[...at, "retrieval_strategy"]} label={t.retrievalStrategy} choices={choices(t.retrievals)} />
           <div className="columns">
-            <NumberField at={[...at, "top_k"]} label={t.topK} min={1} max={1000} />
+            <NumberField at={[...at, "top_k"]} label={t.topK} placeholder="5" min={1} max={1000} />
             <NumberField at={[...at, "score_threshold"]} label={t.scoreThreshold} min={0} max={1} step="any" />
           </div>
           <CheckField at={[...at, "reranking_enabled"]} label={t.reranking} />

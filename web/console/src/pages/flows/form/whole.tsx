@@ -17,23 +17,31 @@ interface FlowFormProps {
   isPending: boolean;
   error: unknown;
   onSubmit: () => void;
-  children?: ReactNode;
+  /** What has to be decided before it can be saved. */
+  notice?: ReactNode;
 }
 
 /** The form of a flow of either kind. What the API finds wrong stands at its field, and above all of them. */
-export function FlowForm({ kind, draft, submit, isPending, error, onSubmit, children }: FlowFormProps) {
+export function FlowForm({ kind, draft, submit, isPending, error, onSubmit, notice }: FlowFormProps) {
   const t = useTexts();
   const common = useCommonTexts();
   const form = useRef<HTMLFormElement>(null);
+  const above = useRef<HTMLDivElement>(null);
+  const isStopped = Boolean(error) || Boolean(notice);
+  // To what is wrong: it may be far from the button that was pressed.
   useEffect(() => {
-    const wrong = error ? form.current?.querySelector<HTMLElement>("[aria-invalid=true]") : null;
-    for (let box = wrong?.closest("details"); box; box = box.parentElement?.closest("details")) box.open = true;
-    wrong?.focus();
-  }, [error]);
+    if (!isStopped) return;
+    const wrong = form.current?.querySelector<HTMLElement>("[aria-invalid=true]");
+    const box = wrong?.closest("details");
+    if (box) box.open = true;
+    (wrong ?? above.current)?.focus();
+  }, [error, isStopped]);
   return (
     <DraftFields draft={draft}>
-      <Problem error={error} />
-      {children}
+      <div ref={above} tabIndex={-1}>
+        <Problem error={error} />
+        {notice}
+      </div>
       <form ref={form} action={onSubmit}>
         <section className="card">
           <TextField at={["name"]} label={common.name} required maxLength={255} />

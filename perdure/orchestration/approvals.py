@@ -18,6 +18,7 @@ from perdure.domain.approvals import (
     revision_of,
 )
 from perdure.domain.notes import ApprovalClosed, ApprovalCounted, ApprovalRequested
+from perdure.domain.states import PendingApproval
 
 Ending = Literal["approve", "reject", "edit", "withdraw"]
 STATUS_OF: dict[Ending, ApprovalStatus] = {
@@ -116,6 +117,11 @@ class Case:
             comment=self._comment,
             decided_at=self._decided_at,
         )
+
+    def pending(self) -> PendingApproval:
+        """What is asked, with the arguments as they stand and who has agreed to them."""
+        asked = self.request.model_copy(update={"arguments": self._arguments, "revision": self._revision})
+        return PendingApproval(**asked.model_dump(), approved_by=list(self._approved_by.values()))
 
     def progress(self) -> ApprovalCounted:
         """The note of a decision that counted without closing it."""

@@ -17,9 +17,9 @@ from perdure.domain.errors import UnprocessableError
 from perdure.domain.executions import ExecutionStatus
 from perdure.domain.statistics import Period
 from tests.api.callers import FLOWS, Caller
+from tests.support.resetting import again_from
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
-from tests.workflows.test_forks_of_resets import send_back
 
 STATISTICS = "/api/agent-builder/executions/statistics"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -137,7 +137,7 @@ async def test_a_real_run_is_counted_and_once_after_a_reset(lab: Lab, alice: Cal
     failed = await alice.ok("GET", STATISTICS)
     assert (failed["totals"]["failed"], failed["totals"]["unknown_cost"]) == (1, 1)
     assert failed["totals"]["cost_usd"] is None
-    again = await send_back(own, run.id, "two")
+    again = await again_from(own, run.id, "two")
     assert again.status is ExecutionStatus.COMPLETED
     found = await alice.ok("GET", STATISTICS)
     assert (found["totals"]["executions"], found["totals"]["failed"], found["totals"]["completed"]) == (1, 0, 1)

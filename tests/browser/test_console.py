@@ -30,7 +30,12 @@ async def make_team(page: Page, name: str) -> None:
     for index, agent in enumerate(("Finder", "Writer")):
         box = page.get_by_role("group", name=f"Agent {index + 1}")
         await box.get_by_label("Name").fill(agent)
-    await page.get_by_role("group", name="Agent 2").get_by_role("group", name="Works after").get_by_label("Finder").check()
+    await (
+        page.get_by_role("group", name="Agent 2")
+        .get_by_role("group", name="Works after")
+        .get_by_label("Finder")
+        .check()
+    )
     await page.get_by_role("button", name="Create").click()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
+from pydantic import JsonValue
 
 from tests.browser.test_console import log_in, make_team, run, serious_findings
 from tests.support.product import Product
@@ -126,7 +127,7 @@ async def test_the_pages_are_usable_on_a_phone_in_korean(
         color_scheme="dark" if theme == "dark" else "light", viewport={"width": 390, "height": 800}
     )
     await log_in(page, product)
-    agents = [{"id": "a", "name": "가나다"}, {"id": "b", "name": "Writer", "dependencies": ["a"]}]
+    agents: list[JsonValue] = [{"id": "a", "name": "가나다"}, {"id": "b", "name": "Writer", "dependencies": ["a"]}]
     made = await product.post("/api/agent-builder/agentflows", {"name": "팀", "agents": agents})
     await page.get_by_role("button", name="한국어").click()
     flow = f"/flows/{made['id']}"

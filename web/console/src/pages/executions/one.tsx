@@ -21,6 +21,7 @@ import { useCommonTexts } from "../../kit/texts";
 import { CompareWith } from "./compare-with";
 import "./executions.css";
 import { ForkDialog } from "./fork";
+import { useNow } from "./now";
 import { Steps } from "./steps";
 import { TeamDrawing } from "./team";
 import { textOf } from "./text";
@@ -51,7 +52,7 @@ function Run({ execution }: { execution: Execution }) {
       <Problem error={stream.error} />
       <section className="card">
         {state && <Summary state={state} execution={execution} />}
-        {isLive && <Explanation id={execution.id} />}
+        {isLive && <Explanation id={execution.id} isAsking={state.pending_approvals.length > 0} />}
         <Slider version={version} newest={newest} isLive={isLive} onChoose={(to) => chooseVersion(to === newest ? null : to)} last={events.at(-1)} />
       </section>
       {state && <TeamOf execution={execution} state={state} chosen={chosenNode} onChoose={(node) => chooseNode(node === chosenNode ? null : node)} />}
@@ -96,12 +97,16 @@ function Summary({ state, execution }: { state: ExecutionState; execution: Execu
   const common = useCommonTexts();
   const format = useFormat();
   const from = execution.forked_from;
+  const isRunning = state.status === "running";
+  const now = useNow(isRunning);
+  // Two clocks: the server's may be ahead of the browser's.
+  const soFar = isRunning ? Math.max(now - Date.parse(execution.started_at), 0) : state.metrics.total_duration_ms;
   return (
     <Facts of={[
       [common.status, <Status key="status" of={state.status} testId="status" />],
       [t.flow, <Link key="flow" to={`/flows/${execution.flow_id}`}>{execution.flow_name}, {common.version} {execution.flow_version}</Link>],
       [common.started, format.time(execution.started_at)],
-      ...(state.metrics.total_duration_ms == null ? [] : [[common.duration, format.duration(state.metrics.total_duration_ms)] as [string, string]]),
+      [common.duration, soFar == null ? "–" : format.duration(soFar)],
       [common.tokens, format.number(state.metrics.llm_tokens)],
       [common.cost, <span key="cost" data-testid="cost">{format.cost(state.metrics.estimated_cost)}</span>],
       ...(from ? [[t.forkOf, <Link key="from" to={`/executions/${from.execution_id}`}>{from.execution_id.slice(0, 8)}</Link>] as [string, React.ReactNode]] : []),
@@ -110,9 +115,15 @@ function Summary({ state, execution }: { state: ExecutionState; execution: Execu
 }
 
 /** What the run waits for, in the server's words. */
-function Explanation({ id }: { id: string }) {
+function Explanation({ id, isAsking }: { id: string; isAsking: boolean }) {
+  const t = useTexts();
   const { data } = useExplanation(id);
-  return <p className="quiet" role="status">{data?.sentence ?? " "}</p>;
+  return (
+    <>
+      <p className="quiet" role="status">{data?.sentence ?? " "}</p>
+      {isAsking && <p><Link to="/approvals">{t.decide}</Link></p>}
+    </>
+  );
 }
 
 interface SliderProps {

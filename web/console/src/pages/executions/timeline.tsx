@@ -1,9 +1,8 @@
 import { type Event, type Span, timelineOf } from "@perdure/client";
-import { useEffect, useMemo, useState } from "react";
+import { useMemo } from "react";
 import { useFormat } from "../../kit/format";
+import { useNow } from "./now";
 import { useTexts } from "./texts";
-
-const TICK_MS = 500;
 
 interface TimelineProps {
   events: readonly Event[];
@@ -59,15 +58,4 @@ function Legend({ kinds }: { kinds: Span["kind"][] }) {
       ))}
     </ul>
   );
-}
-
-/** The time, anew twice a second while something goes on. */
-function useNow(isTicking: boolean): number {
-  const [now, setNow] = useState(() => Date.now());
-  useEffect(() => {
-    if (!isTicking) return;
-    const ticking = setInterval(() => setNow(Date.now()), TICK_MS);
-    return () => clearInterval(ticking);
-  }, [isTicking]);
-  return now;
 }

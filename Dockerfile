@@ -2,11 +2,12 @@
 #   docker build --build-arg COMMIT=$(git rev-parse --short=12 HEAD) --tag perdure .
 
 FROM node:22-slim AS console
-WORKDIR /app/web/console
-COPY web/console/package.json web/console/package-lock.json web/console/.npmrc ./
+WORKDIR /app/web
+COPY web/package.json web/package-lock.json web/.npmrc ./
+COPY web/client/package.json client/
+COPY web/console/package.json console/
 RUN npm ci --no-audit --no-fund
-COPY docs/openapi.json /app/docs/openapi.json
-COPY web/console ./
+COPY web ./
 RUN npm run build
 
 FROM python:3.13-slim AS build

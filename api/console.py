@@ -13,7 +13,8 @@ from starlette.staticfiles import StaticFiles
 
 BUILT = Path(__file__).resolve().parents[1] / "web" / "console" / "dist"
 _NOT_FOUND = 404
-_PAGES = ("/", "/flows", "/flows/{rest:path}", "/executions", "/executions/{rest:path}")
+_FIRST_PARTS = ("approvals", "audit", "chat", "dashboard", "executions", "flows", "keys", "knowledge")
+_PAGES = ("/", *(path for part in _FIRST_PARTS for path in (f"/{part}", f"/{part}/{{rest:path}}")))
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",

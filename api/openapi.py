@@ -4,10 +4,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from api.problems import Problem
+from perdure.domain.changes import ChangeEventData
+from perdure.domain.events import ExecutionEventData
 from perdure.domain.flows import READ_ONLY_FIELDS, AgentflowCreate, ChatflowCreate
 from perdure.domain.knowledge import KNOWLEDGE_BASE_READ_ONLY, KnowledgeBaseFields
 from perdure.domain.teams import Agent
@@ -19,6 +21,11 @@ _PARTIAL: dict[str, tuple[type[BaseModel], frozenset[str]]] = {
     "ChatflowUpdate": (ChatflowCreate, READ_ONLY_FIELDS),
     "AgentUpdate": (Agent, frozenset({"id"})),
     "KnowledgeBaseUpdate": (KnowledgeBaseFields, KNOWLEDGE_BASE_READ_ONLY),
+}
+# What `event_data` holds: an event's own schema leaves it open, since its type stands beside it and not in it.
+_EVENT_DATA: dict[str, TypeAdapter[Any]] = {
+    "ExecutionEventData": TypeAdapter(ExecutionEventData),
+    "ChangeEventData": TypeAdapter(ChangeEventData),
 }
 
 
@@ -39,6 +46,9 @@ def _build(app: FastAPI) -> dict[str, Any]:
     )
     schemas: dict[str, Any] = built["components"]["schemas"]
     definitions: dict[str, Any] = extra["$defs"]
+    for name, adapter in _EVENT_DATA.items():
+        schemas[name] = {"title": name, **adapter.json_schema(mode="serialization", ref_template=_REF)}
+        definitions |= schemas[name].pop("$defs")
     for name, schema in definitions.items():
         schemas.setdefault(name, schema)
     for name, (model, ignored) in _PARTIAL.items():

@@ -69,6 +69,7 @@ class TemporalSettings(BaseModel):
     namespace: str = "default"
     port: int = Field(default=7233, ge=0, le=65535, description="Port of the embedded server.")
     ui_port: int = Field(default=8233, ge=0, le=65535, description="Port of the embedded server's Web UI.")
+    ui_url: str | None = Field(default=None, description="Where people reach the Web UI of a server of your own.")
 
 
 class DatabaseSettings(BaseModel):

@@ -255,6 +255,35 @@ class ArchivedHistoryRow(Base):
     )
 
 
+class ExecutionOutcomeRow(Base):
+    """What statistics count of a run that has ended: narrow rows, all of them in the index that finds them.
+
+    A trigger on `executions` keeps it in the transaction of the change: there while the run has ended, gone while it
+    runs again. `started_at` never changes.
+    """
+
+    __tablename__ = "execution_outcomes"
+
+    user_id: Mapped[int]
+    started_at: Mapped[datetime]
+    execution_id: Mapped[UUID]
+    flow_id: Mapped[UUID]
+    status: Mapped[str]
+    duration_ms: Mapped[int | None]
+    llm_tokens: Mapped[int]
+    # None: not known.
+    cost_usd: Mapped[float | None]
+
+    __table_args__ = (
+        PrimaryKeyConstraint(
+            "user_id",
+            "started_at",
+            "execution_id",
+            postgresql_include=["flow_id", "status", "duration_ms", "llm_tokens", "cost_usd"],
+        ),
+    )
+
+
 class ChatSessionRow(Base):
     """One conversation of one user with one chatflow. Its `id` is the caller's own word or a UUID we made."""
 

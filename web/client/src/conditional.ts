@@ -1,5 +1,7 @@
 /** Conditional requests: answers are kept with their ETag, and asked for again with `If-None-Match`. */
 
+import type { Send } from "./authorizing";
+
 interface Kept {
   etag: string;
   body: string;
@@ -12,14 +14,14 @@ const KEPT_ANSWERS = 200;
 /**
  * A `fetch` that answers 304 from what it keeps, as the 200 that it stands for.
  *
- * Answers are kept by address and by `Authorization`, so that nobody sees what another user was shown.
+ * Answers are kept by address and by token, so that nobody sees what another user was shown.
  * The caller's own `If-None-Match` and the cache of the browser are left out of it.
  */
-export function conditionalFetch(send: (request: Request) => Promise<Response>): (request: Request) => Promise<Response> {
+export function conditionalFetch(send: Send, token: () => string | undefined): Send {
   const answers = new Map<string, Kept>();
   return async (request) => {
     if (request.method !== "GET" || request.headers.has("If-None-Match")) return send(request);
-    const key = `${request.headers.get("Authorization") ?? ""} ${request.url}`;
+    const key = `${token() ?? ""} ${request.url}`;
     const kept = answers.get(key);
     const headers = new Headers(request.headers);
     if (kept) headers.set("If-None-Match", kept.etag);

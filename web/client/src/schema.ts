@@ -462,6 +462,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/agent-builder/executions/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Execution Statistics
+         * @description Count the caller's runs of a period, in all, by flow and by day: how they ended, latency, tokens, cost.
+         */
+        get: operations["getExecutionStatistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/agent-builder/executions/{a}/diff/{b}": {
         parameters: {
             query?: never;
@@ -663,6 +683,26 @@ export interface paths {
          *     after the end of the run.
          */
         get: operations["streamExecution"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agent-builder/executions/{execution_id}/temporal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find In Temporal
+         * @description Say where the same run is found in Temporal.
+         */
+        get: operations["getTemporalRun"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1990,6 +2030,38 @@ export interface components {
             prefix: string;
         };
         /**
+         * ApiKeyCreated
+         * @description A user made an API key.
+         */
+        ApiKeyCreated: {
+            /** Api Key Id */
+            api_key_id: string;
+            /** Name */
+            name: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ApiKeyCreated";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * ApiKeyDeleted
+         * @description A user deleted an API key.
+         */
+        ApiKeyDeleted: {
+            /** Api Key Id */
+            api_key_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ApiKeyDeleted";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
          * ApiKeyList
          * @description The caller's keys, newest first.
          */
@@ -2082,6 +2154,116 @@ export interface components {
             user_id: number;
         };
         /**
+         * ApprovalClosed
+         * @description People have decided, the time for it was over, or what asked is no longer there.
+         */
+        ApprovalClosed: {
+            /** Approval Id */
+            approval_id: string;
+            /**
+             * Approved By
+             * @description Email addresses.
+             */
+            approved_by: string[];
+            /**
+             * Arguments
+             * @description What was decided on.
+             */
+            arguments: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Comment */
+            comment: string | null;
+            /** Decided At */
+            decided_at: string | null;
+            /**
+             * Decided By
+             * @description Email addresses; empty: nobody did.
+             */
+            decided_by: string[];
+            /**
+             * Decision
+             * @enum {string}
+             */
+            decision: "approve" | "reject" | "edit" | "withdraw";
+            /** Revision */
+            revision: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ApprovalClosed";
+        };
+        /**
+         * ApprovalCounted
+         * @description A decision counted, and more people have to agree.
+         */
+        ApprovalCounted: {
+            /** Approval Id */
+            approval_id: string;
+            /**
+             * Approved By
+             * @description Email addresses.
+             */
+            approved_by: string[];
+            /**
+             * Arguments
+             * @description What they have to agree to; edited, where somebody did.
+             */
+            arguments: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Comment */
+            comment: string | null;
+            /** Quorum */
+            quorum: number;
+            /** Revision */
+            revision: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ApprovalCounted";
+        };
+        /**
+         * ApprovalDecided
+         * @description Somebody said yes or no, or tried to.
+         */
+        ApprovalDecided: {
+            /** Approval Id */
+            approval_id: string;
+            /** Comment */
+            comment: string | null;
+            /**
+             * Decision
+             * @enum {string}
+             */
+            decision: "approve" | "reject" | "edit";
+            /** Edited Arguments */
+            edited_arguments: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+            /** Email */
+            email: string;
+            /**
+             * Refused
+             * @description Why it did not count: too late, a second time, not entitled.
+             */
+            refused: string | null;
+            /**
+             * Revision
+             * @description Of the arguments it was about.
+             */
+            revision: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ApprovalDecided";
+            /** User Id */
+            user_id: number;
+        };
+        /**
          * ApprovalList
          * @description Approvals, and how many there are in all.
          */
@@ -2119,6 +2301,57 @@ export interface components {
              * @default 1
              */
             quorum: number;
+        };
+        /**
+         * ApprovalRequested
+         * @description The run waits for people to decide.
+         */
+        ApprovalRequested: {
+            /** Approval Id */
+            approval_id: string;
+            /**
+             * Approvers
+             * @description Email addresses; empty: whoever started the run.
+             */
+            approvers: string[];
+            /**
+             * Arguments
+             * @description What can be edited: a tool's arguments, or an agent's `task`.
+             */
+            arguments: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Deadline */
+            deadline: string | null;
+            /**
+             * Default Decision
+             * @enum {string}
+             */
+            default_decision: "approve" | "reject";
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "agent" | "tool";
+            /** Node Id */
+            node_id: string;
+            /** Quorum */
+            quorum: number;
+            /**
+             * Revision
+             * @description Names these arguments; a decision may say which ones it is about.
+             */
+            revision: string;
+            /**
+             * Title
+             * @description What shall be done, for people: `Writer calls http_request`.
+             */
+            title: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ApprovalRequested";
         };
         /**
          * ApprovalStatus
@@ -2364,6 +2597,21 @@ export interface components {
              */
             use_current_flow: boolean;
         };
+        /**
+         * CancelRequested
+         * @description Somebody asked for the run to be cancelled.
+         */
+        CancelRequested: {
+            /** Reason */
+            reason: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "CancelRequested";
+        };
+        /** ChangeEventData */
+        ChangeEventData: components["schemas"]["FlowCreated"] | components["schemas"]["FlowUpdated"] | components["schemas"]["FlowDeleted"] | components["schemas"]["KnowledgeBaseCreated"] | components["schemas"]["KnowledgeBaseUpdated"] | components["schemas"]["KnowledgeBaseDeleted"] | components["schemas"]["DocumentAdded"] | components["schemas"]["DocumentReady"] | components["schemas"]["DocumentFailed"] | components["schemas"]["DocumentDeleted"] | components["schemas"]["ReindexStarted"] | components["schemas"]["ReindexCompleted"] | components["schemas"]["ReindexFailed"] | components["schemas"]["ReindexCancelled"] | components["schemas"]["SessionCreated"] | components["schemas"]["SessionCleared"] | components["schemas"]["SessionDeleted"] | components["schemas"]["SessionMemoryChanged"] | components["schemas"]["SessionSummarized"] | components["schemas"]["UserCreated"] | components["schemas"]["PasswordSet"] | components["schemas"]["UserActivated"] | components["schemas"]["UserDeactivated"] | components["schemas"]["ApiKeyCreated"] | components["schemas"]["ApiKeyDeleted"];
         /**
          * ChatAnswer
          * @description How a turn ended. `success` false: `response` is null and `error_message` says why.
@@ -2964,6 +3212,67 @@ export interface components {
             type: string;
         };
         /**
+         * DayTotals
+         * @description The runs that were started on one day.
+         */
+        DayTotals: {
+            /**
+             * Cancelled
+             * @default 0
+             */
+            cancelled: number;
+            /**
+             * Completed
+             * @default 0
+             */
+            completed: number;
+            /**
+             * Cost Usd
+             * @description Of runs whose cost is known; null where none is.
+             */
+            cost_usd: number | null;
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /**
+             * Duration Ms P50
+             * @description Of completed runs, within 2 %; null where none completed.
+             */
+            duration_ms_p50: number | null;
+            /** Duration Ms P95 */
+            duration_ms_p95: number | null;
+            /**
+             * Executions
+             * @default 0
+             */
+            executions: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Llm Tokens
+             * @description Of runs that have ended.
+             * @default 0
+             */
+            llm_tokens: number;
+            /**
+             * Running
+             * @description Of these, those that have not ended.
+             * @default 0
+             */
+            running: number;
+            /**
+             * Unknown Cost
+             * @description Runs that have ended and whose cost is not known.
+             * @default 0
+             */
+            unknown_cost: number;
+        };
+        /**
          * DecisionBody
          * @description What somebody decides.
          * @example {
@@ -3119,6 +3428,87 @@ export interface components {
             updated_at: string;
         };
         /**
+         * DocumentAdded
+         * @description A document was uploaded; its ingestion begins.
+         */
+        DocumentAdded: {
+            /**
+             * Document
+             * @description The document after the change.
+             */
+            document: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Knowledgebase
+             * @description The knowledge base after the change.
+             */
+            knowledgebase: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "DocumentAdded";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * DocumentDeleted
+         * @description A document was deleted.
+         */
+        DocumentDeleted: {
+            /**
+             * Document
+             * @description The document after the change.
+             */
+            document: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Knowledgebase
+             * @description The knowledge base after the change.
+             */
+            knowledgebase: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "DocumentDeleted";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * DocumentFailed
+         * @description A document could not be ingested; `error_message` says why.
+         */
+        DocumentFailed: {
+            /**
+             * Document
+             * @description The document after the change.
+             */
+            document: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Knowledgebase
+             * @description The knowledge base after the change.
+             */
+            knowledgebase: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "DocumentFailed";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
          * DocumentPage
          * @description One page of a knowledge base's documents, newest first.
          */
@@ -3133,11 +3523,53 @@ export interface components {
             total: number;
         };
         /**
+         * DocumentReady
+         * @description A document was parsed, cut, and embedded: it is found from here on.
+         */
+        DocumentReady: {
+            /**
+             * Document
+             * @description The document after the change.
+             */
+            document: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Knowledgebase
+             * @description The knowledge base after the change.
+             */
+            knowledgebase: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "DocumentReady";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
          * DocumentStatus
          * @description Where a document is on its way into the knowledge base.
          * @enum {string}
          */
         DocumentStatus: "pending" | "processing" | "ready" | "failed";
+        /**
+         * EngineTrouble
+         * @description Our own code could not go on; Temporal retries it until a worker that can takes over.
+         */
+        EngineTrouble: {
+            /** Cause */
+            cause: string;
+            /** Message */
+            message: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "EngineTrouble";
+        };
         /**
          * ErrorAnswer
          * @description An error as OpenAI's clients read it.
@@ -3196,6 +3628,19 @@ export interface components {
             user_id: number | null;
             /** Version */
             version: number;
+        };
+        /**
+         * EventUnreadable
+         * @description Something happened here that this build cannot read: a newer one wrote it.
+         */
+        EventUnreadable: {
+            /** History Event Type */
+            history_event_type: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "EventUnreadable";
         };
         /**
          * ExecuteRequest
@@ -3284,6 +3729,60 @@ export interface components {
             user_id: number;
         };
         /**
+         * ExecutionCancelled
+         * @description The run was cancelled and has stopped.
+         */
+        ExecutionCancelled: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ExecutionCancelled";
+        };
+        /**
+         * ExecutionCompleted
+         * @description The run gave its output.
+         */
+        ExecutionCompleted: {
+            /** Output Data */
+            output_data: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ExecutionCompleted";
+        };
+        /**
+         * ExecutionContinued
+         * @description The history had grown long; the run goes on in a new one.
+         */
+        ExecutionContinued: {
+            /** New Run Id */
+            new_run_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ExecutionContinued";
+        };
+        /** ExecutionEventData */
+        ExecutionEventData: components["schemas"]["ExecutionStarted"] | components["schemas"]["StepScheduled"] | components["schemas"]["StepReused"] | components["schemas"]["StepStarted"] | components["schemas"]["StepCompleted"] | components["schemas"]["StepFailed"] | components["schemas"]["StepCancelled"] | components["schemas"]["DecisionMade"] | components["schemas"]["HandedOver"] | components["schemas"]["VotesCounted"] | components["schemas"]["ModelFellBack"] | components["schemas"]["AgentLeftOut"] | components["schemas"]["ApprovalRequested"] | components["schemas"]["ApprovalDecided"] | components["schemas"]["ApprovalCounted"] | components["schemas"]["ApprovalClosed"] | components["schemas"]["CancelRequested"] | components["schemas"]["RunReset"] | components["schemas"]["ExecutionContinued"] | components["schemas"]["EventUnreadable"] | components["schemas"]["EngineTrouble"] | components["schemas"]["ExecutionCompleted"] | components["schemas"]["ExecutionFailed"] | components["schemas"]["ExecutionCancelled"] | components["schemas"]["ExecutionTerminated"] | components["schemas"]["ExecutionTimedOut"];
+        /**
+         * ExecutionFailed
+         * @description The run ended without an output.
+         */
+        ExecutionFailed: {
+            /** Error */
+            error: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ExecutionFailed";
+        };
+        /**
          * ExecutionPage
          * @description A page of executions, newest first, and how many match in all.
          */
@@ -3306,6 +3805,41 @@ export interface components {
             orchestration_type: components["schemas"]["OrchestrationType"];
             /** Stages */
             stages: components["schemas"]["PlanStage"][];
+        };
+        /**
+         * ExecutionStarted
+         * @description A run was accepted; from here on it is durable.
+         */
+        ExecutionStarted: {
+            /** Flow Id */
+            flow_id: string;
+            /** Flow Name */
+            flow_name: string;
+            /** Flow Type */
+            flow_type: string;
+            /** Flow Version */
+            flow_version: number;
+            /**
+             * @description The run that this one goes on from.
+             * @default null
+             */
+            forked_from: components["schemas"]["ForkedFrom"] | null;
+            /** Input Data */
+            input_data: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Nodes
+             * @description The nodes that are known to come.
+             */
+            nodes: components["schemas"]["PlannedNode"][];
+            /** Session Id */
+            session_id: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ExecutionStarted";
         };
         /**
          * ExecutionState
@@ -3387,11 +3921,78 @@ export interface components {
             version: number;
         };
         /**
+         * ExecutionStatistics
+         * @description What a user's runs of a period come to, in all, by flow and by day.
+         */
+        ExecutionStatistics: {
+            /**
+             * By Day
+             * @description Every day of the period in order, those without runs too.
+             */
+            by_day: components["schemas"]["DayTotals"][];
+            /**
+             * By Flow
+             * @description The 100 flows with the most runs, the most first.
+             */
+            by_flow: components["schemas"]["FlowTotals"][];
+            /**
+             * Flow Count
+             * @description How many flows ran in the period.
+             */
+            flow_count: number;
+            /**
+             * Running Now
+             * @description Runs that have not ended, whenever they were started.
+             */
+            running_now: number;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            totals: components["schemas"]["RunTotals"];
+            /**
+             * Tz
+             * @description The IANA zone whose midnights part the days.
+             */
+            tz: string;
+            /**
+             * Until
+             * Format: date-time
+             * @description The end of the period, which is not in it.
+             */
+            until: string;
+        };
+        /**
          * ExecutionStatus
          * @description Where a run stands. The last three are final.
          * @enum {string}
          */
         ExecutionStatus: "pending" | "running" | "completed" | "failed" | "cancelled";
+        /**
+         * ExecutionTerminated
+         * @description An operator ended the run from outside, without a word to it.
+         */
+        ExecutionTerminated: {
+            /** Reason */
+            reason: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ExecutionTerminated";
+        };
+        /**
+         * ExecutionTimedOut
+         * @description The run took longer than it was allowed to.
+         */
+        ExecutionTimedOut: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ExecutionTimedOut";
+        };
         /**
          * Explanation
          * @description What a run waits for. A run that has ended, or that is being worked on at this very moment, waits for nothing.
@@ -3443,6 +4044,56 @@ export interface components {
             loc: (string | number)[];
             /** Msg */
             msg: string;
+        };
+        /**
+         * FlowCreated
+         * @description A flow was made.
+         */
+        FlowCreated: {
+            /**
+             * Changed
+             * @description The names of the fields that were changed.
+             */
+            changed?: string[];
+            /**
+             * Flow
+             * @description The flow after the change.
+             */
+            flow: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "FlowCreated";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * FlowDeleted
+         * @description A flow was deleted; its executions stay.
+         */
+        FlowDeleted: {
+            /**
+             * Changed
+             * @description The names of the fields that were changed.
+             */
+            changed?: string[];
+            /**
+             * Flow
+             * @description The flow after the change.
+             */
+            flow: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "FlowDeleted";
+        } & {
+            [key: string]: unknown;
         };
         /**
          * FlowFile
@@ -3514,6 +4165,73 @@ export interface components {
             version: number;
         };
         /**
+         * FlowTotals
+         * @description The runs of one flow, a deleted one too.
+         */
+        FlowTotals: {
+            /**
+             * Cancelled
+             * @default 0
+             */
+            cancelled: number;
+            /**
+             * Completed
+             * @default 0
+             */
+            completed: number;
+            /**
+             * Cost Usd
+             * @description Of runs whose cost is known; null where none is.
+             */
+            cost_usd: number | null;
+            /**
+             * Duration Ms P50
+             * @description Of completed runs, within 2 %; null where none completed.
+             */
+            duration_ms_p50: number | null;
+            /** Duration Ms P95 */
+            duration_ms_p95: number | null;
+            /**
+             * Executions
+             * @default 0
+             */
+            executions: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Flow Id
+             * Format: uuid
+             */
+            flow_id: string;
+            /**
+             * Flow Name
+             * @description As the flow is called now.
+             */
+            flow_name: string;
+            flow_type: components["schemas"]["FlowType"];
+            /**
+             * Llm Tokens
+             * @description Of runs that have ended.
+             * @default 0
+             */
+            llm_tokens: number;
+            /**
+             * Running
+             * @description Of these, those that have not ended.
+             * @default 0
+             */
+            running: number;
+            /**
+             * Unknown Cost
+             * @description Runs that have ended and whose cost is not known.
+             * @default 0
+             */
+            unknown_cost: number;
+        };
+        /**
          * FlowType
          * @description The two kinds of flow.
          * @enum {string}
@@ -3521,6 +4239,31 @@ export interface components {
         FlowType: "agentflow" | "chatflow";
         /** FlowUpdate */
         FlowUpdate: components["schemas"]["AgentflowUpdate"] | components["schemas"]["ChatflowUpdate"];
+        /**
+         * FlowUpdated
+         * @description A flow was changed.
+         */
+        FlowUpdated: {
+            /**
+             * Changed
+             * @description The names of the fields that were changed.
+             */
+            changed?: string[];
+            /**
+             * Flow
+             * @description The flow after the change.
+             */
+            flow: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "FlowUpdated";
+        } & {
+            [key: string]: unknown;
+        };
         /**
          * FlowVersion
          * @description One version of a flow: a line of its history.
@@ -3776,6 +4519,46 @@ export interface components {
             name: string;
         };
         /**
+         * KnowledgeBaseCreated
+         * @description A knowledge base was made.
+         */
+        KnowledgeBaseCreated: {
+            /**
+             * Knowledgebase
+             * @description The knowledge base after the change.
+             */
+            knowledgebase: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "KnowledgeBaseCreated";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * KnowledgeBaseDeleted
+         * @description A knowledge base was deleted with its documents.
+         */
+        KnowledgeBaseDeleted: {
+            /**
+             * Knowledgebase
+             * @description The knowledge base after the change.
+             */
+            knowledgebase: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "KnowledgeBaseDeleted";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
          * KnowledgeBaseFields
          * @description What can be changed of a knowledge base. Chunk settings hold for documents that come after the change.
          */
@@ -3890,6 +4673,28 @@ export interface components {
             readonly user_id?: unknown;
             /** @description Ignored when sent. */
             readonly version?: unknown;
+        };
+        /**
+         * KnowledgeBaseUpdated
+         * @description A knowledge base was changed.
+         */
+        KnowledgeBaseUpdated: {
+            /** Changed */
+            changed?: string[];
+            /**
+             * Knowledgebase
+             * @description The knowledge base after the change.
+             */
+            knowledgebase: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "KnowledgeBaseUpdated";
+        } & {
+            [key: string]: unknown;
         };
         /**
          * Live
@@ -4272,6 +5077,19 @@ export interface components {
          */
         OrchestrationType: "sequential" | "parallel" | "hierarchical" | "adaptive" | "consensus_building" | "reflection" | "dynamic_routing" | "swarm";
         /**
+         * PasswordSet
+         * @description A user got a new password.
+         */
+        PasswordSet: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "PasswordSet";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
          * PendingApproval
          * @description An approval that was open: `arguments` and `revision` are those that people had to agree to.
          */
@@ -4359,6 +5177,18 @@ export interface components {
             priority: number;
             /** Role */
             role: string | null;
+        };
+        /**
+         * PlannedNode
+         * @description A node that is known to come before it has started.
+         */
+        PlannedNode: {
+            /** Node Id */
+            node_id: string;
+            /** Node Label */
+            node_label: string;
+            /** Node Type */
+            node_type: string;
         };
         /**
          * Problem
@@ -4485,6 +5315,114 @@ export interface components {
             status: components["schemas"]["ReindexStatus"];
         };
         /**
+         * ReindexCancelled
+         * @description A re-index was cancelled, or another one took its place; the vectors before stay in use.
+         */
+        ReindexCancelled: {
+            /**
+             * Knowledgebase
+             * @description The knowledge base after the change.
+             */
+            knowledgebase: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Reindex
+             * @description The re-index after the change: model, progress, error.
+             */
+            reindex: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ReindexCancelled";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * ReindexCompleted
+         * @description Searches use the vectors of the new model from here on.
+         */
+        ReindexCompleted: {
+            /**
+             * Knowledgebase
+             * @description The knowledge base after the change.
+             */
+            knowledgebase: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Reindex
+             * @description The re-index after the change: model, progress, error.
+             */
+            reindex: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ReindexCompleted";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * ReindexFailed
+         * @description A re-index could not be completed; the vectors before stay in use.
+         */
+        ReindexFailed: {
+            /**
+             * Knowledgebase
+             * @description The knowledge base after the change.
+             */
+            knowledgebase: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Reindex
+             * @description The re-index after the change: model, progress, error.
+             */
+            reindex: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ReindexFailed";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * ReindexStarted
+         * @description The chunks of a knowledge base are embedded by another model.
+         */
+        ReindexStarted: {
+            /**
+             * Knowledgebase
+             * @description The knowledge base after the change.
+             */
+            knowledgebase: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Reindex
+             * @description The re-index after the change: model, progress, error.
+             */
+            reindex: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ReindexStarted";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
          * ReindexStatus
          * @description Where a re-index is.
          * @enum {string}
@@ -4570,6 +5508,27 @@ export interface components {
             tokens: number;
         };
         /**
+         * RunReset
+         * @description An operator sent the run back to an earlier point; what follows is a new try from there.
+         */
+        RunReset: {
+            /** Base Run Id */
+            base_run_id: string;
+            /** Reason */
+            reason: string | null;
+            /**
+             * To Version
+             * @description The last event of the base run that still counts; those after it do not.
+             * @default null
+             */
+            to_version: number | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "RunReset";
+        };
+        /**
          * RunSide
          * @description One of the two runs as a whole. Reused steps are not counted in its tokens, cost and calls.
          */
@@ -4583,6 +5542,62 @@ export interface components {
             /** Output */
             output: string | null;
             status: components["schemas"]["ExecutionStatus"];
+        };
+        /**
+         * RunTotals
+         * @description Sums over runs by their start; a run that was reset counts once, as it ended last.
+         */
+        RunTotals: {
+            /**
+             * Cancelled
+             * @default 0
+             */
+            cancelled: number;
+            /**
+             * Completed
+             * @default 0
+             */
+            completed: number;
+            /**
+             * Cost Usd
+             * @description Of runs whose cost is known; null where none is.
+             */
+            cost_usd: number | null;
+            /**
+             * Duration Ms P50
+             * @description Of completed runs, within 2 %; null where none completed.
+             */
+            duration_ms_p50: number | null;
+            /** Duration Ms P95 */
+            duration_ms_p95: number | null;
+            /**
+             * Executions
+             * @default 0
+             */
+            executions: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Llm Tokens
+             * @description Of runs that have ended.
+             * @default 0
+             */
+            llm_tokens: number;
+            /**
+             * Running
+             * @description Of these, those that have not ended.
+             * @default 0
+             */
+            running: number;
+            /**
+             * Unknown Cost
+             * @description Runs that have ended and whose cost is not known.
+             * @default 0
+             */
+            unknown_cost: number;
         };
         /**
          * Scope
@@ -4663,6 +5678,57 @@ export interface components {
             tool_calls?: components["schemas"]["JsonValue"][] | null;
         };
         /**
+         * SessionCleared
+         * @description A conversation's messages were deleted; `messages` of them.
+         */
+        SessionCleared: {
+            /** Messages */
+            messages: number;
+            /** Session Id */
+            session_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "SessionCleared";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * SessionCreated
+         * @description A conversation began.
+         */
+        SessionCreated: {
+            /** Chatflow Id */
+            chatflow_id: string;
+            /** Session Id */
+            session_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "SessionCreated";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * SessionDeleted
+         * @description A conversation was deleted, with `messages` messages.
+         */
+        SessionDeleted: {
+            /** Messages */
+            messages: number;
+            /** Session Id */
+            session_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "SessionDeleted";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
          * SessionExport
          * @description A session with all its messages.
          */
@@ -4680,6 +5746,25 @@ export interface components {
             sessions: components["schemas"]["ChatSession"][];
             /** Total */
             total: number;
+        };
+        /**
+         * SessionMemoryChanged
+         * @description A conversation got a memory of its own.
+         */
+        SessionMemoryChanged: {
+            /** Memory Config */
+            memory_config: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Session Id */
+            session_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "SessionMemoryChanged";
+        } & {
+            [key: string]: unknown;
         };
         /**
          * SessionMessage
@@ -4751,6 +5836,47 @@ export interface components {
              * @description Of the last event in it.
              */
             version: number;
+        };
+        /**
+         * SessionSummarized
+         * @description Older messages were folded into the conversation's summary.
+         */
+        SessionSummarized: {
+            /**
+             * Cost Usd
+             * @default null
+             */
+            cost_usd: number | null;
+            /** Execution Id */
+            execution_id: string;
+            /**
+             * Input Tokens
+             * @default null
+             */
+            input_tokens: number | null;
+            /** Model */
+            model: string;
+            /**
+             * Output Tokens
+             * @default null
+             */
+            output_tokens: number | null;
+            /** Session Id */
+            session_id: string;
+            /** Summary */
+            summary: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "SessionSummarized";
+            /**
+             * Upto
+             * @description The sequence number of the last message in the summary.
+             */
+            upto: number;
+        } & {
+            [key: string]: unknown;
         };
         /**
          * SessionSummary
@@ -4825,6 +5951,109 @@ export interface components {
             forked_from: string;
         };
         /**
+         * StepCancelled
+         * @description The step was cancelled with its run.
+         */
+        StepCancelled: {
+            /** Step Id */
+            step_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "StepCancelled";
+        };
+        /**
+         * StepCompleted
+         * @description The step gave its result.
+         */
+        StepCompleted: {
+            /** Attempt */
+            attempt: number;
+            /**
+             * Characters
+             * @description Of a tool: of its whole output; `text` may be cut.
+             * @default null
+             */
+            characters: number | null;
+            /**
+             * Cost Usd
+             * @default null
+             */
+            cost_usd: number | null;
+            /**
+             * @description Of a tool: facts about the call, such as the sources it found.
+             * @default null
+             */
+            data: components["schemas"]["JsonValue"];
+            /**
+             * Execution Id
+             * @description Of a flow called as a tool: its run.
+             * @default null
+             */
+            execution_id: string | null;
+            /**
+             * Finish Reason
+             * @default null
+             */
+            finish_reason: string | null;
+            /**
+             * Finished At
+             * Format: date-time
+             * @description By the worker's clock; Temporal learns of it a little later.
+             */
+            finished_at: string;
+            /**
+             * Input Tokens
+             * @default null
+             */
+            input_tokens: number | null;
+            /**
+             * Is Error
+             * @description Of a tool: whether it says that it failed.
+             * @default null
+             */
+            is_error: boolean | null;
+            /**
+             * Memory
+             * @description Of a chat: what of the conversation the model was shown (`MemoryUse`).
+             * @default null
+             */
+            memory: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+            /**
+             * Model
+             * @default null
+             */
+            model: string | null;
+            /**
+             * @description Of a tool: what a model did for it (reranking).
+             * @default null
+             */
+            model_use: components["schemas"]["ModelUse"] | null;
+            /**
+             * Output Tokens
+             * @default null
+             */
+            output_tokens: number | null;
+            /** Step Id */
+            step_id: string;
+            /** Text */
+            text: string;
+            /**
+             * Tool Calls
+             * @description What a model asked for: id, name, arguments.
+             * @default null
+             */
+            tool_calls: components["schemas"]["JsonValue"][] | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "StepCompleted";
+        };
+        /**
          * StepDiff
          * @description One step in both. A side is null where that run has no such step.
          */
@@ -4864,6 +6093,101 @@ export interface components {
             tokens: number | null;
         };
         /**
+         * StepFailed
+         * @description The step gave up.
+         */
+        StepFailed: {
+            /** Attempt */
+            attempt: number | null;
+            /** Error */
+            error: string;
+            /** Kind */
+            kind: string | null;
+            /**
+             * Reason
+             * @description Why it was not tried again, in Temporal's words: MAXIMUM_ATTEMPTS_REACHED, …
+             */
+            reason: string;
+            /** Step Id */
+            step_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "StepFailed";
+        };
+        /**
+         * StepReused
+         * @description The step was not done: a run that this one is a fork of had done it, or it was edited.
+         */
+        StepReused: {
+            /**
+             * Edited
+             * @description Whether the output is the caller's own.
+             */
+            edited: boolean;
+            /**
+             * Error
+             * @description What it had failed of there.
+             */
+            error: string | null;
+            /** From Execution Id */
+            from_execution_id: string;
+            /**
+             * Input
+             * @description As of `StepScheduled`: what it would have been given here.
+             */
+            input: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Node Id */
+            node_id: string;
+            /** Node Label */
+            node_label: string;
+            /** Node Type */
+            node_type: string;
+            /**
+             * Output
+             * @description As of `StepCompleted`. None: it had failed there.
+             */
+            output: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+            /** Step Id */
+            step_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "StepReused";
+        };
+        /**
+         * StepScheduled
+         * @description A step was handed to the workers.
+         */
+        StepScheduled: {
+            /**
+             * Input
+             * @description The task, the model asked, whose answers came before.
+             */
+            input: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Node Id */
+            node_id: string;
+            /** Node Label */
+            node_label: string;
+            /** Node Type */
+            node_type: string;
+            /** Step Id */
+            step_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "StepScheduled";
+        };
+        /**
          * StepSide
          * @description One step in one of the two runs. Numbers are null where they are not known.
          */
@@ -4888,6 +6212,25 @@ export interface components {
             status: string;
             /** Tokens */
             tokens: number | null;
+        };
+        /**
+         * StepStarted
+         * @description A worker took the step. Temporal writes this when the attempt that closes the step is over.
+         */
+        StepStarted: {
+            /** Attempt */
+            attempt: number;
+            /** Last Error */
+            last_error: string | null;
+            /** Step Id */
+            step_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "StepStarted";
+            /** Worker */
+            worker: string;
         };
         /**
          * StreamOptions
@@ -4925,6 +6268,21 @@ export interface components {
              * @description rule_based: tried before capabilities are matched.
              */
             rules?: components["schemas"]["Rule"][];
+        };
+        /**
+         * TemporalRun
+         * @description The workflow in Temporal that an execution is.
+         */
+        TemporalRun: {
+            /** Namespace */
+            namespace: string;
+            /**
+             * Url
+             * @description Its page in Temporal's Web UI; null where nobody said where that is.
+             */
+            url: string | null;
+            /** Workflow Id */
+            workflow_id: string;
         };
         /**
          * TokenPair
@@ -5017,6 +6375,47 @@ export interface components {
              * @default true
              */
             is_active: boolean;
+        };
+        /**
+         * UserActivated
+         * @description A user was let in again.
+         */
+        UserActivated: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "UserActivated";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * UserCreated
+         * @description A user was made.
+         */
+        UserCreated: {
+            /** Email */
+            email: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "UserCreated";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * UserDeactivated
+         * @description A user is kept out from here on.
+         */
+        UserDeactivated: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "UserDeactivated";
+        } & {
+            [key: string]: unknown;
         };
         /**
          * UserState
@@ -5304,10 +6703,16 @@ export type AgentflowUpdate = components['schemas']['AgentflowUpdate'];
 export type AgentflowView = components['schemas']['AgentflowView'];
 export type AnswerMessage = components['schemas']['AnswerMessage'];
 export type ApiKey = components['schemas']['ApiKey'];
+export type ApiKeyCreated = components['schemas']['ApiKeyCreated'];
+export type ApiKeyDeleted = components['schemas']['ApiKeyDeleted'];
 export type ApiKeyList = components['schemas']['ApiKeyList'];
 export type Approval = components['schemas']['Approval'];
+export type ApprovalClosed = components['schemas']['ApprovalClosed'];
+export type ApprovalCounted = components['schemas']['ApprovalCounted'];
+export type ApprovalDecided = components['schemas']['ApprovalDecided'];
 export type ApprovalList = components['schemas']['ApprovalList'];
 export type ApprovalPolicy = components['schemas']['ApprovalPolicy'];
+export type ApprovalRequested = components['schemas']['ApprovalRequested'];
 export type ApprovalStatus = components['schemas']['ApprovalStatus'];
 export type AuditEvent = components['schemas']['AuditEvent'];
 export type AuditPage = components['schemas']['AuditPage'];
@@ -5318,6 +6723,8 @@ export type BodyLogin = components['schemas']['Body_login'];
 export type BulkForkRequest = components['schemas']['BulkForkRequest'];
 export type BulkOutcome = components['schemas']['BulkOutcome'];
 export type BulkRetryRequest = components['schemas']['BulkRetryRequest'];
+export type CancelRequested = components['schemas']['CancelRequested'];
+export type ChangeEventData = components['schemas']['ChangeEventData'];
 export type ChatAnswer = components['schemas']['ChatAnswer'];
 export type ChatConfig = components['schemas']['ChatConfig'];
 export type ChatHistory = components['schemas']['ChatHistory'];
@@ -5334,31 +6741,51 @@ export type Completion = components['schemas']['Completion'];
 export type CompletionRequest = components['schemas']['CompletionRequest'];
 export type ConcurrentTurns = components['schemas']['ConcurrentTurns'];
 export type ContentPart = components['schemas']['ContentPart'];
+export type DayTotals = components['schemas']['DayTotals'];
 export type DecisionBody = components['schemas']['DecisionBody'];
 export type DecisionMade = components['schemas']['DecisionMade'];
 export type DecisionStrategy = components['schemas']['DecisionStrategy'];
 export type Deleted = components['schemas']['Deleted'];
 export type DeletedFlow = components['schemas']['DeletedFlow'];
 export type Document = components['schemas']['Document'];
+export type DocumentAdded = components['schemas']['DocumentAdded'];
+export type DocumentDeleted = components['schemas']['DocumentDeleted'];
+export type DocumentFailed = components['schemas']['DocumentFailed'];
 export type DocumentPage = components['schemas']['DocumentPage'];
+export type DocumentReady = components['schemas']['DocumentReady'];
 export type DocumentStatus = components['schemas']['DocumentStatus'];
+export type EngineTrouble = components['schemas']['EngineTrouble'];
 export type ErrorAnswer = components['schemas']['ErrorAnswer'];
 export type ErrorBody = components['schemas']['ErrorBody'];
 export type Event = components['schemas']['Event'];
+export type EventUnreadable = components['schemas']['EventUnreadable'];
 export type ExecuteRequest = components['schemas']['ExecuteRequest'];
 export type Execution = components['schemas']['Execution'];
+export type ExecutionCancelled = components['schemas']['ExecutionCancelled'];
+export type ExecutionCompleted = components['schemas']['ExecutionCompleted'];
+export type ExecutionContinued = components['schemas']['ExecutionContinued'];
+export type ExecutionEventData = components['schemas']['ExecutionEventData'];
+export type ExecutionFailed = components['schemas']['ExecutionFailed'];
 export type ExecutionPage = components['schemas']['ExecutionPage'];
 export type ExecutionPlan = components['schemas']['ExecutionPlan'];
+export type ExecutionStarted = components['schemas']['ExecutionStarted'];
 export type ExecutionState = components['schemas']['ExecutionState'];
+export type ExecutionStatistics = components['schemas']['ExecutionStatistics'];
 export type ExecutionStatus = components['schemas']['ExecutionStatus'];
+export type ExecutionTerminated = components['schemas']['ExecutionTerminated'];
+export type ExecutionTimedOut = components['schemas']['ExecutionTimedOut'];
 export type Explanation = components['schemas']['Explanation'];
 export type FieldChange = components['schemas']['FieldChange'];
 export type FieldProblem = components['schemas']['FieldProblem'];
+export type FlowCreated = components['schemas']['FlowCreated'];
+export type FlowDeleted = components['schemas']['FlowDeleted'];
 export type FlowFile = components['schemas']['FlowFile'];
 export type FlowPage = components['schemas']['FlowPage'];
 export type FlowState = components['schemas']['FlowState'];
+export type FlowTotals = components['schemas']['FlowTotals'];
 export type FlowType = components['schemas']['FlowType'];
 export type FlowUpdate = components['schemas']['FlowUpdate'];
+export type FlowUpdated = components['schemas']['FlowUpdated'];
 export type FlowVersion = components['schemas']['FlowVersion'];
 export type FlowVersionDiff = components['schemas']['FlowVersionDiff'];
 export type FlowVersionPage = components['schemas']['FlowVersionPage'];
@@ -5369,10 +6796,13 @@ export type Hit = components['schemas']['Hit'];
 export type JsonValue = components['schemas']['JsonValue'];
 export type KnowledgeBase = components['schemas']['KnowledgeBase'];
 export type KnowledgeBaseCreate = components['schemas']['KnowledgeBaseCreate'];
+export type KnowledgeBaseCreated = components['schemas']['KnowledgeBaseCreated'];
+export type KnowledgeBaseDeleted = components['schemas']['KnowledgeBaseDeleted'];
 export type KnowledgeBaseFields = components['schemas']['KnowledgeBaseFields'];
 export type KnowledgeBasePage = components['schemas']['KnowledgeBasePage'];
 export type KnowledgeBaseState = components['schemas']['KnowledgeBaseState'];
 export type KnowledgeBaseUpdate = components['schemas']['KnowledgeBaseUpdate'];
+export type KnowledgeBaseUpdated = components['schemas']['KnowledgeBaseUpdated'];
 export type Live = components['schemas']['Live'];
 export type MadeApiKey = components['schemas']['MadeApiKey'];
 export type MemoryConfig = components['schemas']['MemoryConfig'];
@@ -5390,44 +6820,67 @@ export type NodeStatus = components['schemas']['NodeStatus'];
 export type OnAgentFailure = components['schemas']['OnAgentFailure'];
 export type OrchestrationConfig = components['schemas']['OrchestrationConfig'];
 export type OrchestrationType = components['schemas']['OrchestrationType'];
+export type PasswordSet = components['schemas']['PasswordSet'];
 export type PendingApproval = components['schemas']['PendingApproval'];
 export type PlanStage = components['schemas']['PlanStage'];
 export type PlannedAgent = components['schemas']['PlannedAgent'];
+export type PlannedNode = components['schemas']['PlannedNode'];
 export type Problem = components['schemas']['Problem'];
 export type RagConfig = components['schemas']['RagConfig'];
 export type Ready = components['schemas']['Ready'];
 export type RefreshRequest = components['schemas']['RefreshRequest'];
 export type Reindex = components['schemas']['Reindex'];
+export type ReindexCancelled = components['schemas']['ReindexCancelled'];
+export type ReindexCompleted = components['schemas']['ReindexCompleted'];
+export type ReindexFailed = components['schemas']['ReindexFailed'];
+export type ReindexStarted = components['schemas']['ReindexStarted'];
 export type ReindexStatus = components['schemas']['ReindexStatus'];
 export type ResponseFormat = components['schemas']['ResponseFormat'];
 export type RetrievalStrategy = components['schemas']['RetrievalStrategy'];
 export type RetryRequest = components['schemas']['RetryRequest'];
 export type Rule = components['schemas']['Rule'];
 export type RunDiff = components['schemas']['RunDiff'];
+export type RunReset = components['schemas']['RunReset'];
 export type RunSide = components['schemas']['RunSide'];
+export type RunTotals = components['schemas']['RunTotals'];
 export type Scope = components['schemas']['Scope'];
 export type SearchRequest = components['schemas']['SearchRequest'];
 export type SearchResults = components['schemas']['SearchResults'];
 export type SeenWorker = components['schemas']['SeenWorker'];
 export type SentMessage = components['schemas']['SentMessage'];
+export type SessionCleared = components['schemas']['SessionCleared'];
+export type SessionCreated = components['schemas']['SessionCreated'];
+export type SessionDeleted = components['schemas']['SessionDeleted'];
 export type SessionExport = components['schemas']['SessionExport'];
 export type SessionList = components['schemas']['SessionList'];
+export type SessionMemoryChanged = components['schemas']['SessionMemoryChanged'];
 export type SessionMessage = components['schemas']['SessionMessage'];
 export type SessionState = components['schemas']['SessionState'];
+export type SessionSummarized = components['schemas']['SessionSummarized'];
 export type SessionSummary = components['schemas']['SessionSummary'];
 export type Skipped = components['schemas']['Skipped'];
 export type SortBy = components['schemas']['SortBy'];
 export type SortOrder = components['schemas']['SortOrder'];
 export type Started = components['schemas']['Started'];
+export type StepCancelled = components['schemas']['StepCancelled'];
+export type StepCompleted = components['schemas']['StepCompleted'];
 export type StepDiff = components['schemas']['StepDiff'];
+export type StepFailed = components['schemas']['StepFailed'];
+export type StepReused = components['schemas']['StepReused'];
+export type StepScheduled = components['schemas']['StepScheduled'];
 export type StepSide = components['schemas']['StepSide'];
+export type StepStarted = components['schemas']['StepStarted'];
 export type StreamOptions = components['schemas']['StreamOptions'];
 export type SupervisorConfig = components['schemas']['SupervisorConfig'];
+export type TemporalRun = components['schemas']['TemporalRun'];
 export type TokenPair = components['schemas']['TokenPair'];
 export type ToolCallMade = components['schemas']['ToolCallMade'];
 export type ToolUse = components['schemas']['ToolUse'];
 export type Usage = components['schemas']['Usage'];
 export type User = components['schemas']['User'];
+export type UserActivated = components['schemas']['UserActivated'];
+export type UserCreated = components['schemas']['UserCreated'];
+export type UserDeactivated = components['schemas']['UserDeactivated'];
 export type UserState = components['schemas']['UserState'];
 export type VotesCounted = components['schemas']['VotesCounted'];
 export type WaitsForCall = components['schemas']['WaitsForCall'];
@@ -9585,6 +11038,96 @@ export interface operations {
             };
         };
     };
+    getExecutionStatistics: {
+        parameters: {
+            query?: {
+                /** @description Runs started from this instant on; unset: 30 days before `until`. */
+                since?: string | null;
+                /** @description Runs started before this instant; unset: now. 366 days at most. */
+                until?: string | null;
+                /** @description The IANA zone whose midnights part the days, such as `Asia/Seoul`. */
+                tz?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExecutionStatistics"];
+                };
+            };
+            /** @description No token, or one that is not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "No token, or one that is not valid.",
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 401,
+                     *       "title": "Not authenticated",
+                     *       "type": "/problems/not-authenticated"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body or the query was read but does not validate; `errors` names the fields. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "name: This field is required.",
+                     *       "errors": [
+                     *         {
+                     *           "loc": [
+                     *             "body",
+                     *             "name"
+                     *           ],
+                     *           "msg": "This field is required."
+                     *         }
+                     *       ],
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 422,
+                     *       "title": "Does not validate",
+                     *       "type": "/problems/does-not-validate"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or Temporal does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database or Temporal does not answer.",
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 503,
+                     *       "title": "Service unavailable",
+                     *       "type": "/problems/service-unavailable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     diffExecutions: {
         parameters: {
             query?: never;
@@ -10846,6 +12389,109 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that is not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "No token, or one that is not valid.",
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 401,
+                     *       "title": "Not authenticated",
+                     *       "type": "/problems/not-authenticated"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or it is not the caller's: the two are never told apart. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no such thing, or it is not the caller's: the two are never told apart.",
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 404,
+                     *       "title": "Not found",
+                     *       "type": "/problems/not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body or the query was read but does not validate; `errors` names the fields. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "name: This field is required.",
+                     *       "errors": [
+                     *         {
+                     *           "loc": [
+                     *             "body",
+                     *             "name"
+                     *           ],
+                     *           "msg": "This field is required."
+                     *         }
+                     *       ],
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 422,
+                     *       "title": "Does not validate",
+                     *       "type": "/problems/does-not-validate"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or Temporal does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database or Temporal does not answer.",
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 503,
+                     *       "title": "Service unavailable",
+                     *       "type": "/problems/service-unavailable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTemporalRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                execution_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemporalRun"];
                 };
             };
             /** @description No token, or one that is not valid. */

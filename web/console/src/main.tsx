@@ -1,17 +1,39 @@
+import { PerdureProvider } from "@perdure/client/react";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { createBrowserRouter, RouterProvider } from "react-router";
-import { routes } from "./routes";
-import "./style.css";
+import { client } from "./client";
+import { ProblemPage } from "./kit/problem";
+import "./kit/style.css";
+import { pages } from "./pages";
+import { Shell } from "./shell";
 
-const queries = new QueryClient({ defaultOptions: { queries: { retry: false, throwOnError: true } } });
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      retry: false,
+      // What is shown stays when it cannot be read anew; the shell says so.
+      throwOnError: (_error, query) => query.state.data === undefined,
+    },
+  },
+});
+const router = createBrowserRouter([
+  {
+    path: "/",
+    element: <Shell />,
+    hydrateFallbackElement: <p />,
+    children: [{ errorElement: <ProblemPage />, children: pages }],
+  },
+]);
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={queries}>
-      <RouterProvider router={createBrowserRouter(routes)} />
+      <PerdureProvider value={client}>
+        <RouterProvider router={router} />
+      </PerdureProvider>
     </QueryClientProvider>
   </StrictMode>,
 );

@@ -4,16 +4,15 @@ import type { QueryOf } from "./query";
 
 export function callsOfEvents(http: Http) {
   return {
-    getAggregateEvents: (aggregate_id: string, query: QueryOf<"listEvents">) =>
+    getAggregateEvents: (aggregate_id: string, query: QueryOf<"listEvents"> = {}) =>
       valueOf(http.GET("/api/events/aggregate/{aggregate_id}", { params: { path: { aggregate_id }, query } })),
     /** The events up to and including a version. */
-    replayEvents: (aggregate_id: string, query: QueryOf<"replayEvents">) =>
+    replayEvents: (aggregate_id: string, query: QueryOf<"replayEvents"> = {}) =>
       valueOf(http.GET("/api/events/replay/{aggregate_id}", { params: { path: { aggregate_id }, query } })),
     /** The aggregate as it stood at a version or a time. */
-    getState: (aggregate_id: string, query: QueryOf<"getState">) =>
+    getState: (aggregate_id: string, query: QueryOf<"getState"> = {}) =>
       valueOf(http.GET("/api/events/state/{aggregate_id}", { params: { path: { aggregate_id }, query } })),
-    getAuditLog: (query: QueryOf<"getAuditLog"> = {}) =>
-      valueOf(http.GET("/api/events/audit", { params: { query } })),
-    verifyAuditLog: () => valueOf(http.GET("/api/events/audit/verify")),
+    /** The JSON Schema of every event. */
+    getEventSchema: () => valueOf(http.GET("/api/events/schema")),
   };
 }

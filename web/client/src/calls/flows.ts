@@ -1,12 +1,13 @@
 import type { Http } from "../client";
 import { taggedOf, valueOf } from "../problem";
-import type { AgentflowCreate, ChatflowCreate, FlowUpdate } from "../schema";
+import type { AgentCreate, AgentflowCreate, AgentUpdate, ChatflowCreate, FlowUpdate } from "../schema";
 import type { QueryOf } from "./query";
 
 /** Fields that the API has defaults for need not be sent. */
 export type New<T extends { name: string }> = Partial<T> & Pick<T, "name">;
 
 const FLOW = "/api/agent-builder/flows/{flow_id}";
+const AGENTFLOW = "/api/agent-builder/agentflows/{flow_id}";
 const versioned = (etag?: string) => (etag ? { headers: { "If-Match": etag } } : {});
 
 export function callsOfFlows(http: Http) {
@@ -25,23 +26,13 @@ export function callsOfFlows(http: Http) {
     updateFlow: (id: string, body: FlowUpdate, etag?: string) =>
       valueOf(http.PUT(FLOW, { ...at(id), body, ...versioned(etag) })),
     deleteFlow: (id: string, etag?: string) => valueOf(http.DELETE(FLOW, { ...at(id), ...versioned(etag) })),
-    getVersions: (flow_id: string, query: QueryOf<"listFlowVersions"> = {}) =>
-      valueOf(http.GET("/api/agent-builder/flows/{flow_id}/versions", { params: { path: { flow_id }, query } })),
-    getVersion: (flow_id: string, version: number) =>
-      valueOf(
-        http.GET("/api/agent-builder/flows/{flow_id}/versions/{version}", { params: { path: { flow_id, version } } }),
-      ),
-    diffVersions: (flow_id: string, version: number, other: number) =>
-      valueOf(
-        http.GET("/api/agent-builder/flows/{flow_id}/versions/{version}/diff/{other}", {
-          params: { path: { flow_id, version, other } },
-        }),
-      ),
-    restoreVersion: (flow_id: string, version: number) =>
-      valueOf(
-        http.POST("/api/agent-builder/flows/{flow_id}/versions/{version}/restore", {
-          params: { path: { flow_id, version } },
-        }),
-      ),
+    /** The stages that the agents would run in, without running them. */
+    getExecutionPlan: (id: string) => valueOf(http.GET(`${AGENTFLOW}/execution-plan`, at(id))),
+    addAgent: (id: string, body: New<AgentCreate>) =>
+      valueOf(http.POST(`${AGENTFLOW}/agents`, { ...at(id), body: body as AgentCreate })),
+    updateAgent: (flow_id: string, agent_id: string, body: AgentUpdate) =>
+      valueOf(http.PUT(`${AGENTFLOW}/agents/{agent_id}`, { params: { path: { flow_id, agent_id } }, body })),
+    removeAgent: (flow_id: string, agent_id: string) =>
+      valueOf(http.DELETE(`${AGENTFLOW}/agents/{agent_id}`, { params: { path: { flow_id, agent_id } } })),
   };
 }

@@ -1,5 +1,6 @@
 import type { Http } from "../client";
 import { valueOf } from "../problem";
+import type { NewApiKey } from "../schema";
 
 export function callsOfUsers(http: Http) {
   return {
@@ -14,5 +15,11 @@ export function callsOfUsers(http: Http) {
       ),
     refresh: (refresh_token: string) => valueOf(http.POST("/api/auth/refresh", { body: { refresh_token } })),
     getMe: () => valueOf(http.GET("/api/auth/me")),
+    getApiKeys: () => valueOf(http.GET("/api/auth/api-keys")),
+    /** The answer shows the key this once. */
+    createApiKey: (body: Partial<NewApiKey> & Pick<NewApiKey, "name">) =>
+      valueOf(http.POST("/api/auth/api-keys", { body: body as NewApiKey })),
+    deleteApiKey: (api_key_id: string) =>
+      valueOf(http.DELETE("/api/auth/api-keys/{api_key_id}", { params: { path: { api_key_id } } })),
   };
 }

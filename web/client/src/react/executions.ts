@@ -1,12 +1,12 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
-import type { StartOptions } from "../calls/executions";
+import type { ExecuteOptions, StartOptions } from "../calls/executions";
 import type { QueryOf } from "../calls/query";
 import { afterFrame, NOTHING_YET, type LiveRun } from "../live";
-import type { JsonValue } from "../schema";
+import type { ForkRequest, JsonValue } from "../schema";
 import { usePerdure } from "./context";
-import { FRESH } from "./flows";
+import { AGAIN, FRESH, STATISTICS_AGAIN } from "./freshness";
 import { queryKeys } from "./keys";
 
 export function useFlowExecutions(flowId: string, query: QueryOf<"listFlowExecutions"> = {}) {
@@ -15,6 +15,17 @@ export function useFlowExecutions(flowId: string, query: QueryOf<"listFlowExecut
     queryKey: queryKeys.flowExecutions(flowId, query),
     queryFn: () => client.flowsAPI.getExecutions(flowId, query),
     staleTime: FRESH,
+  });
+}
+
+/** Of all flows, newest first; asked for again while they are shown. */
+export function useExecutions(query: QueryOf<"listExecutions"> = {}) {
+  const client = usePerdure();
+  return useQuery({
+    queryKey: queryKeys.executionList(query),
+    queryFn: () => client.flowsAPI.getAllExecutions(query),
+    placeholderData: keepPreviousData,
+    refetchInterval: AGAIN,
   });
 }
 
@@ -27,7 +38,28 @@ export function useExecution(id: string) {
   });
 }
 
-export interface FlowStart extends StartOptions {
+/** What one's runs of a period come to; asked for again while it is shown. */
+export function useStatistics(query: QueryOf<"getExecutionStatistics"> = {}) {
+  const client = usePerdure();
+  return useQuery({
+    queryKey: queryKeys.statistics(query),
+    queryFn: () => client.flowsAPI.getStatistics(query),
+    placeholderData: keepPreviousData,
+    refetchInterval: STATISTICS_AGAIN,
+  });
+}
+
+/** Where the same run is in Temporal. */
+export function useTemporalRun(id: string) {
+  const client = usePerdure();
+  return useQuery({
+    queryKey: queryKeys.temporalRun(id),
+    queryFn: () => client.flowsAPI.getTemporalRun(id),
+    staleTime: Infinity,
+  });
+}
+
+export interface FlowStart extends ExecuteOptions {
   id: string;
   inputData: Record<string, JsonValue>;
 }
@@ -39,10 +71,13 @@ export function useExecuteFlow() {
     mutationFn: ({ id, inputData, ...options }: FlowStart) => client.flowsAPI.executeFlow(id, inputData, options),
     onSuccess: (execution) => {
       queries.setQueryData(queryKeys.execution(execution.id), execution);
-      void queries.invalidateQueries({ queryKey: ["executions", "of"] });
+      return invalidateLists(queries);
     },
   });
 }
+
+const invalidateLists = (queries: QueryClient) =>
+  queries.invalidateQueries({ queryKey: queryKeys.executions, predicate: ({ queryKey }) => queryKey[1] !== "one" });
 
 export function useCancelExecution() {
   const client = usePerdure();
@@ -50,6 +85,49 @@ export function useCancelExecution() {
   return useMutation({
     mutationFn: (id: string) => client.flowsAPI.cancelExecution(id),
     onSettled: () => queries.invalidateQueries({ queryKey: queryKeys.executions }),
+  });
+}
+
+/** Goes on from what a run has done, in a run of its own. */
+export function useForkExecution() {
+  const client = usePerdure();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, fork, ...options }: StartOptions & { id: string; fork: ForkRequest }) =>
+      client.flowsAPI.forkExecution(id, fork, options),
+    onSuccess: () => invalidateLists(queries),
+  });
+}
+
+/** Goes on from the step that failed, in a run of its own. */
+export function useRetryExecution() {
+  const client = usePerdure();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, ...options }: StartOptions & { id: string }) => client.flowsAPI.retryExecution(id, options),
+    onSuccess: () => invalidateLists(queries),
+  });
+}
+
+/** What a run waits for; asked again every few seconds while `isAsking`. */
+export function useExplanation(id: string, isAsking = true) {
+  const client = usePerdure();
+  return useQuery({
+    queryKey: queryKeys.explanation(id),
+    queryFn: () => client.flowsAPI.explainExecution(id),
+    enabled: isAsking,
+    refetchInterval: isAsking ? AGAIN : false,
+  });
+}
+
+/** Two runs step by step; asked for when both are named. */
+export function useExecutionDiff(a: string, b: string) {
+  const client = usePerdure();
+  return useQuery({
+    queryKey: queryKeys.executionDiff(a, b),
+    queryFn: () => client.flowsAPI.diffExecutions(a, b),
+    enabled: a !== "" && b !== "",
+    staleTime: FRESH,
   });
 }
 

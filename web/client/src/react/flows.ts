@@ -1,4 +1,4 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
 
 import type { PerdureClient } from "../client";
@@ -7,10 +7,8 @@ import type { QueryOf } from "../calls/query";
 import type { Tagged } from "../problem";
 import type { AgentflowCreate, ChatflowCreate, FlowUpdate } from "../schema";
 import { usePerdure } from "./context";
+import { FRESH } from "./freshness";
 import { queryKeys } from "./keys";
-
-/** Milliseconds for which what was read is shown without asking again. Own edits are asked for at once. */
-export const FRESH = 10_000;
 
 type AnyFlow = Awaited<ReturnType<PerdureClient["flowsAPI"]["getFlow"]>>;
 
@@ -25,6 +23,7 @@ export function useFlows(query: QueryOf<"listFlows"> = {}) {
   return useQuery({
     queryKey: queryKeys.flowList(query),
     queryFn: () => client.flowsAPI.getFlows(query),
+    placeholderData: keepPreviousData,
     staleTime: FRESH,
   });
 }

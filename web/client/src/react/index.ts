@@ -1,4 +1,10 @@
+export * from "./approvals";
+export * from "./audit";
+export * from "./chats";
 export { PerdureProvider, usePerdure } from "./context";
 export * from "./executions";
 export * from "./flows";
 export { queryKeys } from "./keys";
+export * from "./knowledge";
+export * from "./users";
+export * from "./versions";

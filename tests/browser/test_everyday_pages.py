@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 from typing import cast
 
-import aiohttp
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.console import fits, serious_findings
 from tests.support.product import API, JsonObject, Product
 from tests.support.scripted_model import Behaviour, ScriptedModel
+from tests.support.uploads import until, uploaded
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -23,11 +23,10 @@ SHIPS = "# Ships\n\nShips float because they displace water.\n"
 async def base(product: Product) -> JsonObject:
     """A knowledge base with a document that is ready, and one that could not be read."""
     made = await product.post(f"{API}/knowledgebases", {"name": "Handbook"})
-    for name, content in (("ships.md", SHIPS), ("broken.pdf", "no PDF")):
-        form = aiohttp.FormData()
-        form.add_field("file", content.encode(), filename=name)
-        async with product.http.post(f"{API}/knowledgebases/{made['id']}/documents", data=form) as response:
-            response.raise_for_status()
+    path = f"{API}/knowledgebases/{made['id']}"
+    for name, content, status in (("ships.md", SHIPS, "ready"), ("broken.pdf", "no PDF", "failed")):
+        document = await uploaded(product, path, name, content)
+        await until(product, f"{path}/documents/{document['id']}", status=status)
     return made
 
 
@@ -138,9 +137,9 @@ async def test_the_audit_log_is_searched_checked_and_exported(page: Page, chatfl
     await page.goto("/audit")
     await page.get_by_label("What", exact=True).fill("FlowCreated")
     await page.get_by_role("button", name="Apply").click()
+    await expect(page.get_by_role("cell", name="KnowledgeBaseCreated")).to_have_count(0)
     helper = page.get_by_role("row", name=str(chatflow["name"]))
     await expect(helper).to_contain_text("FlowCreated")
-    await expect(page.get_by_role("cell", name="KnowledgeBaseCreated")).to_have_count(0)
     assert "event_type=FlowCreated" in page.url
     await helper.get_by_role("button", name="Details").click()
     await expect(page.get_by_role("dialog")).to_contain_text('"name": "Helper"')

@@ -158,6 +158,26 @@ async def test_the_audit_log_is_searched_checked_and_exported(page: Page, chatfl
     assert link
 
 
+async def test_a_key_is_made_used_and_taken_away(page: Page, product: Product, browser: Browser) -> None:
+    await page.goto("/keys")
+    await page.get_by_label("Name", exact=True).fill("nightly import")
+    await page.get_by_role("button", name="Create").click()
+    key = await page.get_by_test_id("key").inner_text()
+    stranger = await browser.new_page()
+    await stranger.goto(product.base_url)
+    await stranger.get_by_label("Token or API key").fill(key)
+    await stranger.get_by_role("button", name="Log in").click()
+    await expect(stranger.get_by_role("heading", name="Flows")).to_be_visible()
+    await stranger.close()
+
+    await page.reload()
+    await expect(page.get_by_role("cell", name=key[:8])).to_be_visible()
+    await expect(page.get_by_text(key)).to_have_count(0)
+    await page.get_by_role("button", name="Delete: nightly import").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(page.get_by_text("No keys yet.")).to_be_visible()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_pages_are_accessible_on_a_phone_in_korean(
     product: Product, browser: Browser, token: str, base: JsonObject, chatflow: JsonObject, tmp_path: Path, theme: str
@@ -180,6 +200,7 @@ async def test_pages_are_accessible_on_a_phone_in_korean(
         (f"/chat/{chatflow['id']}", "채팅"),
         ("/approvals", "승인"),
         ("/audit", "감사 로그"),
+        ("/keys", "API 키"),
     ):
         await page.goto(path)
         await expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()

@@ -10,6 +10,7 @@ from datetime import timedelta
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 
+from activities.archiving import ArchivingActivities
 from activities.documents import DocumentActivities
 from activities.edge import EdgeInterceptor
 from activities.generate import GenerateActivities
@@ -82,7 +83,8 @@ def build_worker(
     patient = PatientDatabase(runtime.sessions, runtime.single)
     documents = DocumentActivities(patient, runtime.embeddings)
     reindexing = ReindexActivities(patient, runtime.embeddings)
-    housekeeping = HousekeepingActivities(runtime.client, runtime.sessions)
+    housekeeping = HousekeepingActivities(runtime.records, runtime.sessions)
+    archiving = ArchivingActivities(runtime.records, runtime.sessions, runtime.settings.archive)
     return Worker(
         runtime.client,
         task_queue=TASK_QUEUE,
@@ -98,6 +100,7 @@ def build_worker(
             ReuseActivities(runtime.sessions).reuse,
             *remembering.all,
             housekeeping.reconcile,
+            archiving.archive,
             *documents.all,
             *reindexing.all,
         ],

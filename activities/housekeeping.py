@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from temporalio import activity
-from temporalio.client import Client
 
 from activities.heartbeat import heartbeating
 from activities.knowledge_upkeep import empty_deleted, fail_lost_documents, fail_lost_reindexes
@@ -14,6 +13,7 @@ from perdure.storage.audit import seal_all
 from perdure.storage.engine import Sessions
 from perdure.storage.executions import adopt, missing_rows, open_executions, reopen
 from perdure.storage.payloads import delete_payloads, owners_before
+from perdure.temporal.history import Records
 from perdure.temporal.naming import WORKFLOW_TYPES
 from perdure.temporal.settling import describe_open, is_known, settle_from_history, started_header
 
@@ -36,13 +36,14 @@ class HousekeepingActivities:
 
     def __init__(
         self,
-        client: Client,
+        records: Records,
         sessions: Sessions,
         *,
         grace: timedelta = GRACE,
         payloads_at_least: timedelta = PAYLOADS_AT_LEAST,
     ) -> None:
-        self._client = client
+        self._records = records
+        self._client = records.client
         self._sessions = sessions
         self._grace = grace
         self._payloads_at_least = payloads_at_least
@@ -82,7 +83,7 @@ class HousekeepingActivities:
             running = await describe_open(self._client, page)
             for execution_id in page:
                 if execution_id not in running:
-                    settled += await settle_from_history(self._client, self._sessions, execution_id)
+                    settled += await settle_from_history(self._records, self._sessions, execution_id)
 
     async def _delete_forgotten_payloads(self) -> int:
         deleted = 0
@@ -110,7 +111,7 @@ class HousekeepingActivities:
         async with self._sessions() as session:
             unlisted = await missing_rows(session, list(running))
         for execution_id in unlisted:
-            header = await started_header(self._client, execution_id)
+            header = await started_header(self._records, execution_id)
             if header is not None:
                 async with self._sessions.begin() as session:
                     await adopt(session, header)

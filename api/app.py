@@ -25,6 +25,7 @@ from api.routes import (
     knowledgebases,
     openai,
     sessions,
+    statistics,
     watch,
 )
 from perdure.bootstrap import Runtime
@@ -56,8 +57,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.stopping = asyncio.Event()
     app.state.watching = Watching(runtime)
     app.state.console_folder = console.BUILT
-    rooms = (health, auth, flows, agents, executions, approvals, chat, chat_stream, sessions, knowledgebases, openai)
-    for room in (*rooms, flow_versions, forks, watch, audit, events, problems, docs, console):
+    rooms = (health, auth, flows, agents, approvals, chat, chat_stream, sessions, knowledgebases, openai)
+    # `statistics` is no id of an execution, so it is tried first.
+    for room in (*rooms, statistics, executions, flow_versions, forks, watch, audit, events, problems, docs, console):
         app.include_router(room.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)

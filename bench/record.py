@@ -1,21 +1,26 @@
-"""`python -m bench.record`: events and states of a long run, read from Temporal's history, over HTTP.
+"""`python -m bench.record`: events and states of a long run over HTTP, from Temporal's history and from the archive.
 
 A team of many agents in sequence is run once, over a scripted model. The floor: that same history fetched from Temporal
-and nothing done with it.
+and nothing done with it. Then the run is archived, Temporal is made to forget it, and the same is asked again.
 """
 
 import argparse
 import asyncio
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 from rich.console import Console
 from rich.table import Table
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 
 from bench.measure import Call, sample
+from perdure.temporal.runs import fetch_history
+from perdure.temporal.schedules import ARCHIVE_ID
 from tests.support.product import API, JsonObject, Product
 from tests.support.scripted_model import ScriptedModel
 
@@ -43,7 +48,11 @@ async def run(steps: int, calls: int) -> tuple[int, list[Reading]]:
     """Start everything, run the team, read it back, stop everything; how many events there were, and the figures."""
     with tempfile.TemporaryDirectory(prefix="perdure-bench-") as folder:
         async with ScriptedModel() as model:
-            environment = {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "sk-bench"}
+            environment = {
+                "OPENAI_BASE_URL": model.base_url,
+                "OPENAI_API_KEY": "sk-bench",
+                "PERDURE_ARCHIVE__AFTER_SECONDS": "0",
+            }
             async with Product(Path(folder), environment) as product:
                 await product.start("up")
                 await product.log_in()
@@ -60,22 +69,43 @@ async def run(steps: int, calls: int) -> tuple[int, list[Reading]]:
                 async def fetch() -> None:
                     await client.get_workflow_handle(execution_id).fetch_history()
 
-                of = f"aggregate_type=Execution&to_version={count // 2}"
-                return count, [
-                    await _measure("the history, fetched from Temporal (floor)", fetch, calls),
-                    await _measure("all events", lambda: product.read(f"/api/events/aggregate/{execution_id}"), calls),
-                    await _measure(
-                        "events up to the middle",
-                        lambda: product.read(f"/api/events/replay/{execution_id}?{of}"),
-                        calls,
-                    ),
-                    await _measure(
-                        "the state in the middle", lambda: product.read(f"/api/events/state/{execution_id}?{of}"), calls
-                    ),
+                found = [await _measure("the history, fetched from Temporal (floor)", fetch, calls)]
+                found += await _readings(product, execution_id, count // 2, calls, where="")
+                found.append(
                     await _measure(
                         "the execution's row", lambda: product.read(f"{API}/executions/{execution_id}"), calls
-                    ),
-                ]
+                    )
+                )
+                await _move(client, execution_id)
+                return count, [*found, *await _readings(product, execution_id, count // 2, calls, where=", archived")]
+
+
+async def _readings(product: Product, execution_id: str, middle: int, calls: int, *, where: str) -> list[Reading]:
+    of = f"aggregate_type=Execution&to_version={middle}"
+    paths = {
+        "all events": f"/api/events/aggregate/{execution_id}",
+        "events up to the middle": f"/api/events/replay/{execution_id}?{of}",
+        "the state in the middle": f"/api/events/state/{execution_id}?{of}",
+    }
+    return [await _measure(f"{name}{where}", partial(product.read, path), calls) for name, path in paths.items()]
+
+
+async def _move(client: Client, execution_id: str) -> None:
+    """Have the run archived, and Temporal forget it."""
+    await client.get_schedule_handle(ARCHIVE_ID).trigger()
+    done = "WorkflowType = 'Archive' AND ExecutionStatus = 'Completed'"
+    while not (await client.count_workflows(done)).count:  # noqa: ASYNC110 - Temporal tells nobody
+        await asyncio.sleep(_ASK_SECONDS)
+    await client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(
+            namespace=client.namespace, workflow_execution=WorkflowExecution(workflow_id=execution_id)
+        )
+    )
+    while await fetch_history(client, execution_id):  # noqa: ASYNC110 - the same
+        await asyncio.sleep(_ASK_SECONDS)
+
+
+_ASK_SECONDS = 0.1
 
 
 def main() -> None:

@@ -59,7 +59,7 @@ async def lag(
     """Say so many words in each run, and watch each over a connection of its own."""
     lags: list[float] = []
     async with AsyncExitStack() as stack:
-        answers = [await stack.enter_async_context(_opened(product, each)) for each in executions]
+        answers = [await stack.enter_async_context(opened(product, each)) for each in executions]
 
         async def read(answer: aiohttp.ClientResponse) -> None:
             left = tokens
@@ -70,19 +70,12 @@ async def lag(
                 if not left:
                     return
 
-        async def say(execution: UUID, attempt: int) -> None:
-            began = time.perf_counter() + (execution.int % 1000) / 1000 / rate  # models do not start in step
-            for index in range(tokens):
-                await asyncio.sleep(began + index / rate - time.perf_counter())
-                said = Token(node_id=STEP, attempt=attempt, index=index, text=str(time.time()))
-                writer.publish(execution, said)
-
         reading = [asyncio.create_task(read(answer)) for answer in answers]
         # A higher attempt than that of any measurement before.
         attempt = int(time.time())
         async with asyncio.TaskGroup() as group:
             for execution in executions:
-                group.create_task(say(execution, attempt))
+                group.create_task(say(writer, execution, attempt, tokens=tokens, rate=rate))
         await asyncio.wait(reading, timeout=10)
         for task in reading:
             task.cancel()
@@ -90,12 +83,21 @@ async def lag(
         streams=len(executions),
         tokens=len(lags),
         lost=len(executions) * tokens - len(lags),
-        p50_ms=round(_percentile(lags, 50), 1),
-        p95_ms=round(_percentile(lags, 95), 1),
+        p50_ms=round(percentile(lags, 50), 1),
+        p95_ms=round(percentile(lags, 95), 1),
     )
 
 
-def _percentile(lags: Sequence[float], percent: int) -> float:
+async def say(writer: LiveWriter, execution: UUID, attempt: int, *, tokens: int, rate: float) -> None:
+    """Say so many words in a run, each of which is the time at which it is said, and a space."""
+    began = time.perf_counter() + (execution.int % 1000) / 1000 / rate  # models do not start in step
+    for index in range(tokens):
+        await asyncio.sleep(began + index / rate - time.perf_counter())
+        writer.publish(execution, Token(node_id=STEP, attempt=attempt, index=index, text=f"{time.time():.6f} "))
+
+
+def percentile(lags: Sequence[float], percent: int) -> float:
+    """The lag that so many in a hundred do not exceed."""
     return sorted(lags)[min(len(lags) * percent // 100, len(lags) - 1)]
 
 
@@ -103,21 +105,23 @@ async def memory(product: Product, execution: UUID, *, watchers: int) -> Watcher
     """Watch one run over so many connections, and see how the API's process has grown."""
     process = psutil.Process(product.processes["api"].pid)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_opened(product, execution))
+        await stack.enter_async_context(opened(product, execution))
         before = process.memory_info().rss
         for _ in range(watchers):
-            await stack.enter_async_context(_opened(product, execution))
+            await stack.enter_async_context(opened(product, execution))
         grown = process.memory_info().rss - before
     return WatcherFigure(
         watchers=watchers, megabytes=round(grown / 2**20, 1), kilobytes_each=round(grown / 2**10 / watchers, 1)
     )
 
 
-def _opened(product: Product, execution: UUID) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+def opened(product: Product, execution: UUID) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    """Open a connection that watches a run."""
     return product.http.get(f"{API}/executions/{execution}/stream", timeout=aiohttp.ClientTimeout(total=None))
 
 
-async def _start(product: Product, flow_id: str) -> UUID:
+async def start_run(product: Product, flow_id: str) -> UUID:
+    """Start a run; its id."""
     started = await product.post(f"{API}/flows/{flow_id}/execute", {"input_data": {"message": "Go."}})
     return UUID(str(started["id"]))
 
@@ -139,7 +143,7 @@ async def run(
                 await product.log_in()
                 team: JsonObject = {"name": "Team", "supervisor_config": MODEL, "agents": [{"name": "A", "id": STEP}]}
                 flow_id = str((await product.post(f"{API}/agentflows", team))["id"])
-                executions = [await _start(product, flow_id) for _ in range(max(streams))]
+                executions = [await start_run(product, flow_id) for _ in range(max(streams))]
                 await model.wait_for_requests(len(executions))
                 figures: list[StreamFigure] = []
                 endpoints = resolve_endpoints(Settings(data_dir=data))

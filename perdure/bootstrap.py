@@ -16,6 +16,7 @@ from perdure.llm.reranking import Rerankers
 from perdure.settings import Settings
 from perdure.storage.engine import Sessions, make_engine, make_sessions
 from perdure.temporal.client import connect
+from perdure.temporal.history import Records
 from perdure.temporal.namespace import ensure_search_attributes
 
 
@@ -31,6 +32,8 @@ class Runtime:
     single: AsyncEngine
     """The pool for what is one statement: it is a transaction by itself and saves two round trips."""
     client: Client
+    records: Records
+    """What runs have done, by Temporal or, where it has forgotten them, by the archive."""
     live: LiveReader
     """What workers say between two recorded events; it connects when somebody listens."""
     embeddings: Embeddings
@@ -69,13 +72,15 @@ async def open_runtime(
             Models(keys, local_base_url=endpoints.local_model_url) as models,
             Rerankers(keys, models) as rerankers,
         ):
+            single = engine.execution_options(isolation_level="AUTOCOMMIT")
             yield Runtime(
                 settings=settings,
                 endpoints=endpoints,
                 engine=engine,
                 sessions=sessions,
-                single=engine.execution_options(isolation_level="AUTOCOMMIT"),
+                single=single,
                 client=client,
+                records=Records(client, single),
                 live=live,
                 embeddings=embeddings,
                 models=models,

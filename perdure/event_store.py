@@ -1,4 +1,4 @@
-"""The event store: the events of an execution come from Temporal's history, those of all else from the database."""
+"""The event store: the events of an execution come from its record, those of all else from the database."""
 
 from typing import Literal
 from uuid import UUID
@@ -8,7 +8,6 @@ from perdure.domain.errors import NotFoundError
 from perdure.domain.events import AggregateType, Event
 from perdure.storage.events import read_flow_events, read_knowledge_base_events, read_session_events, read_user_events
 from perdure.storage.executions import owns_execution
-from perdure.temporal.history import read_run
 
 AggregateFilter = AggregateType | Literal["Workflow"]
 """Clients of the earlier system say `Workflow` for flows and executions alike."""
@@ -73,8 +72,8 @@ async def _read_by_uuid(
 
 
 async def _execution_events(runtime: Runtime, execution_id: UUID, user_id: int) -> list[Event]:
-    history = await read_run(runtime.client, execution_id)
+    history = await runtime.records.read(execution_id)
     if history is None:
-        msg = "Temporal no longer keeps the history of this execution: its retention period is over."
+        msg = "The events of this execution are no longer kept: its retention period is over."
         raise NotFoundError(msg)
     return [event.to_event(str(execution_id), user_id) for event in history.events]

@@ -28,7 +28,6 @@ from perdure.storage.audit import note
 from perdure.storage.chats import open_session
 from perdure.storage.executions import find_by_key, insert_started, note_start, read_execution
 from perdure.storage.turns import add_turn
-from perdure.temporal.history import read_run
 from perdure.temporal.settling import settle_from_history
 from perdure.temporal.starting import run_handle, start_run
 
@@ -214,7 +213,7 @@ async def get_execution(runtime: Runtime, execution_id: UUID, *, user_id: int) -
     live = await _as_it_runs(runtime, execution)
     if live is not None:
         return live
-    await settle_from_history(runtime.client, runtime.sessions, execution_id)
+    await settle_from_history(runtime.records, runtime.sessions, execution_id)
     async with runtime.single.connect() as connection:
         return await read_execution(connection, execution_id, user_id=user_id)
 
@@ -240,7 +239,7 @@ async def cancel_execution(runtime: Runtime, execution_id: UUID, *, user_id: int
 
 
 async def _as_it_runs(runtime: Runtime, execution: Execution) -> Execution | None:
-    history, description = await asyncio.gather(read_run(runtime.client, execution.id), _pending(runtime, execution.id))
+    history, description = await asyncio.gather(runtime.records.read(execution.id), _pending(runtime, execution.id))
     if history is None or history.state.status.is_final:
         return None
     ledger = history.state.ledger

@@ -25,7 +25,7 @@ from perdure.record.forking import Cut, PastStep, past_steps, prefix_of, since, 
 from perdure.storage.executions import read_execution
 from perdure.storage.flows import get_flow
 from perdure.storage.reuse import KeptStep, kept_steps, session_memory
-from perdure.temporal.history import RunHistory, read_run
+from perdure.temporal.history import RunHistory
 
 NOT_KEPT = (
     "The engine no longer keeps the record of this execution, so nothing can go on from it: start the flow again."
@@ -76,7 +76,7 @@ async def read_parent(runtime: Runtime, execution_id: UUID, *, user_id: int) -> 
 
 async def read_record(runtime: Runtime, execution_id: UUID) -> RunHistory:
     """What a run has done. Raises NotFoundError when that is no longer kept."""
-    history = await read_run(runtime.client, execution_id)
+    history = await runtime.records.read(execution_id)
     if history is None:
         raise NotFoundError(NOT_KEPT)
     # What a reset left behind was done, and does not count: it is not gone on from.

@@ -69,6 +69,7 @@ class TemporalSettings(BaseModel):
     namespace: str = "default"
     port: int = Field(default=7233, ge=0, le=65535, description="Port of the embedded server.")
     ui_port: int = Field(default=8233, ge=0, le=65535, description="Port of the embedded server's Web UI.")
+    ui_url: str | None = Field(default=None, description="Where people reach the Web UI of a server of your own.")
 
 
 class DatabaseSettings(BaseModel):
@@ -135,6 +136,17 @@ class McpServerSettings(BaseModel):
 _McpServerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(_[A-Za-z0-9-]+)*$", max_length=40)]
 
 
+class ArchiveSettings(BaseModel):
+    """The archive of what ended executions did, for when Temporal has forgotten it."""
+
+    after_seconds: int = Field(
+        default=3600, ge=0, description="How long after its end an execution is archived: before Temporal forgets it."
+    )
+    retention_days: int | None = Field(
+        default=None, gt=0, description="How long after an execution's end it stays there; unset: for ever."
+    )
+
+
 class ToolSettings(BaseModel):
     """What agents' tools may do, and the MCP servers that flows may name."""
 
@@ -165,4 +177,5 @@ class Settings(BaseSettings):
     llm: LlmSettings = LlmSettings()
     worker: WorkerSettings = WorkerSettings()
     auth: AuthSettings = AuthSettings()
+    archive: ArchiveSettings = ArchiveSettings()
     tools: ToolSettings = ToolSettings()

@@ -20,6 +20,7 @@ from perdure.llm.embeddings import Embeddings
 from perdure.llm.reranking import Rerankers
 from perdure.settings import AuthSettings, Settings
 from perdure.storage.engine import make_engine, make_sessions
+from perdure.temporal.history import Records
 
 SNAPSHOT = Path(__file__).resolve().parents[1] / "docs" / "openapi.json"
 _NOWHERE = Endpoints(database_url="postgresql+asyncpg://127.0.0.1:1/none", temporal_address="127.0.0.1:1")
@@ -30,13 +31,15 @@ async def build_app() -> FastAPI:
     engine = make_engine(_NOWHERE.database_url, pool_size=1)
     keys = ProviderKeys()
     models = Models(keys)
+    client = await Client.connect(_NOWHERE.temporal_address, lazy=True)
     runtime = Runtime(
         settings=Settings.model_construct(auth=AuthSettings(secret=SecretStr("only reads its own document" * 2))),
         endpoints=_NOWHERE,
         engine=engine,
         sessions=make_sessions(engine),
         single=engine,
-        client=await Client.connect(_NOWHERE.temporal_address, lazy=True),
+        client=client,
+        records=Records(client, engine),
         live=LiveReader(_NOWHERE.database_url),
         embeddings=Embeddings(keys),
         models=models,

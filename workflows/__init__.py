@@ -1,6 +1,7 @@
 """The plots: deterministic code that Temporal replays."""
 
 from workflows.agentflow import AgentflowWorkflow
+from workflows.archiving import ArchiveWorkflow
 from workflows.chatflow import ChatflowWorkflow
 from workflows.ingestion import IngestionWorkflow
 from workflows.reconcile import ReconcileWorkflow
@@ -9,6 +10,7 @@ from workflows.summary import SummaryWorkflow
 
 WORKFLOWS = [
     AgentflowWorkflow,
+    ArchiveWorkflow,
     ChatflowWorkflow,
     IngestionWorkflow,
     ReconcileWorkflow,

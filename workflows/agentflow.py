@@ -9,8 +9,10 @@ with workflow.unsafe.imports_passed_through():
     from perdure.domain.flows import Agentflow
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import RunInput, RunResult, Turn
+    from perdure.domain.states import RunProgress
     from perdure.orchestration import work
-    from workflows.runs import Output, to_the_end
+    from perdure.temporal.naming import PROGRESS
+    from workflows.runs import Output, progress, to_the_end
     from workflows.team import TeamSteps
 
 
@@ -23,14 +25,15 @@ class AgentflowWorkflow:
         if not isinstance(run.flow, Agentflow):
             msg = "An Agentflow workflow runs agentflows."
             raise ApplicationError(msg, type="WrongInput", non_retryable=True)
+        self._run = run
         self._flow = run.flow
         self._ledger = Ledger(planned_nodes(run.flow))
         self._steps = TeamSteps(run, run.flow, self._ledger)
 
-    @property
-    def ledger(self) -> Ledger:
-        """What the run has done so far, as the workflow itself holds it."""
-        return self._ledger
+    @workflow.query(name=PROGRESS)
+    def progress(self) -> RunProgress:
+        """How far the run has come."""
+        return progress(self._run, self._ledger, self._steps.approvals, self._steps.notes)
 
     @workflow.run
     async def run(self, run: RunInput) -> RunResult:

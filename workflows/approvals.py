@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from perdure.domain.approvals import NOT_FOUND, ApprovalDecision, ApprovalKind, ApprovalStanding, revision_of
     from perdure.domain.notes import ApprovalRequested, Note
     from perdure.domain.runs import RunInput
+    from perdure.domain.states import PendingApproval
     from perdure.domain.tools import ApprovalPolicy
     from perdure.orchestration.approvals import Case, Outcome, RefusedError
 
@@ -27,6 +28,11 @@ class Approvals:
         self._cases: dict[str, Case] = {}
         """Those that people can know of: they are noted."""
         self._is_over = False
+
+    @property
+    def pending(self) -> list[PendingApproval]:
+        """Those that wait for people, in the order in which they were asked for."""
+        return [case.pending() for case in self._cases.values() if case.is_open]
 
     def next_number(self) -> int:
         """A number for the next approval of what has no id of its own."""

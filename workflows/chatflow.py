@@ -27,11 +27,13 @@ with workflow.unsafe.imports_passed_through():
         TurnInput,
         TurnPlace,
     )
+    from perdure.domain.states import RunProgress
     from perdure.memory import RECALLING
     from perdure.orchestration.steps import StepFailedError
+    from perdure.temporal.naming import PROGRESS
     from workflows.approvals import Approvals
     from workflows.calling import ToolCalls
-    from workflows.runs import Output, to_the_end
+    from workflows.runs import Output, progress, to_the_end
     from workflows.step_runner import StepRunner
     from workflows.steps import put_down
     from workflows.turns import (
@@ -57,7 +59,13 @@ class ChatflowWorkflow:
         self._run = run
         self._called = False
         self._memory: MemoryConfig | None = None
+        self._ledger = Ledger(planned_nodes(run.flow))
         self._approvals = Approvals(run, self._note)
+
+    @workflow.query(name=PROGRESS)
+    def progress(self) -> RunProgress:
+        """How far the turn has come."""
+        return progress(self._run, self._ledger, self._approvals)
 
     @workflow.signal
     def proceed(self) -> None:
@@ -80,8 +88,7 @@ class ChatflowWorkflow:
         if not isinstance(flow, Chatflow) or not isinstance(message, str) or told is None:
             msg = "A Chatflow workflow answers a message in a conversation."
             raise ApplicationError(msg, type="WrongInput", non_retryable=True)
-        ledger = Ledger(planned_nodes(flow))
-        runner = StepRunner(run, ledger)
+        runner = StepRunner(run, self._ledger)
         # What a tool may see is the flow's owner's: whoever runs a public flow is answered from it.
         calls = ToolCalls(run, runner, self._approvals, owner_id=flow.user_id)
 
@@ -109,7 +116,7 @@ class ChatflowWorkflow:
             return _output(reply, conversation.session_id, found), turn
 
         try:
-            result = await to_the_end(run, ledger, plot)
+            result = await to_the_end(run, self._ledger, plot)
         finally:
             await self._approvals.end()
         if conversation is not None and self._memory is not None and self._memory.type in RECALLING:

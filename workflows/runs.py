@@ -1,7 +1,7 @@
 """How a run of either kind ends: well, badly or cancelled, always recorded."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -11,12 +11,26 @@ with workflow.unsafe.imports_passed_through():
 
     from perdure.domain.executions import ExecutionStatus
     from perdure.domain.ledger import Ledger
+    from perdure.domain.notes import Note
     from perdure.domain.runs import RunEnding, RunInput, RunResult, Turn
+    from perdure.domain.states import AnyChoice, RunProgress
     from perdure.orchestration.steps import StepFailedError, UndecidedError
+    from workflows.approvals import Approvals
     from workflows.steps import record_ending
 
 Output = dict[str, JsonValue]
 Plot = Callable[[], Awaitable[tuple[Output, Turn | None]]]
+
+
+def progress(run: RunInput, ledger: Ledger, approvals: Approvals, notes: Sequence[Note] = ()) -> RunProgress:
+    """How far a run has come, as its workflow answers the query of it."""
+    return RunProgress(
+        node_executions=ledger.nodes,
+        memory=ledger.memory,
+        pending_approvals=approvals.pending,
+        decisions=[note for note in notes if isinstance(note, AnyChoice)],
+        metrics=ledger.metrics(started_at=run.started_at, until=None),
+    )
 
 
 async def to_the_end(run: RunInput, ledger: Ledger, plot: Plot) -> RunResult:

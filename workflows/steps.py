@@ -23,7 +23,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.reuse import ReuseActivities
     from activities.subflows import SubflowActivities
     from activities.tools import ToolActivities
-    from perdure.domain.events import EXHAUSTED, StepCompleted, StepFailed, StepScheduled, timeout_sentence
+    from perdure.domain.events import (
+        EXHAUSTED,
+        StepCancelled,
+        StepCompleted,
+        StepFailed,
+        StepScheduled,
+        timeout_sentence,
+    )
     from perdure.domain.generation import ToolCall
     from perdure.domain.ledger import Ledger
     from perdure.domain.notes import Note
@@ -118,6 +125,7 @@ async def generate(step: GenerateInput, ledger: Ledger) -> GenerateResult:
         )
     except ActivityError as error:
         if is_cancelled_exception(error):
+            ledger.apply(StepCancelled(step_id=step.step_id), workflow.now())
             raise
         failed = _failed(step.step_id, error)
         ledger.apply(failed, workflow.now())
@@ -176,6 +184,7 @@ async def call_tool(step: CallToolInput, ledger: Ledger) -> CallToolResult:
         )
     except ActivityError as error:
         if is_cancelled_exception(error):
+            ledger.apply(StepCancelled(step_id=step.step_id), workflow.now())
             raise
         failed = _failed(step.step_id, error)
         ledger.apply(failed, workflow.now())

@@ -4,7 +4,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from perdure.domain.events import StepCompleted, StepFailed, StepScheduled
+    from perdure.domain.events import StepCancelled, StepCompleted, StepFailed, StepScheduled
     from perdure.domain.generation import ToolCall
     from perdure.domain.ledger import Ledger
     from perdure.domain.runs import ParentRef, RunInput, RunResult, StepRef, SubflowInput
@@ -53,6 +53,7 @@ async def _run_child(child: RunInput, ledger: Ledger, step_id: str, node_id: str
         )
     except ChildWorkflowError as error:
         if is_cancelled_exception(error):
+            ledger.apply(StepCancelled(step_id=step_id), workflow.now())
             raise
         cause = error.cause
         sentence = cause.message if isinstance(cause, ApplicationError) else "It was ended from outside."

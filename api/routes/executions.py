@@ -1,11 +1,12 @@
 """Executions: start, wait, read, list, cancel."""
 
 from typing import Annotated
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from api.bodies import StrictJsonRoute
 from api.deps import Caller, ReaderDep, RuntimeDep
@@ -200,6 +201,30 @@ async def read_step_output(execution_id: UUID, step_id: str, caller: Caller, rea
 async def explain_one(execution_id: UUID, caller: Caller, runtime: RuntimeDep) -> Explanation:
     """Say what a run waits for, in a sentence and in fields: a worker, a human, a retry, another run, an answer."""
     return await explain_execution(runtime, execution_id, user=caller)
+
+
+class TemporalRun(BaseModel):
+    """The workflow in Temporal that an execution is."""
+
+    namespace: str
+    workflow_id: str
+    url: str | None = Field(description="Its page in Temporal's Web UI; null where nobody said where that is.")
+
+
+@router.get(
+    "/executions/{execution_id}/temporal", operation_id="getTemporalRun", responses=problems(401, 404, 422, 503)
+)
+async def find_in_temporal(execution_id: UUID, caller: Caller, runtime: RuntimeDep) -> TemporalRun:
+    """Say where the same run is found in Temporal."""
+    async with runtime.single.connect() as connection:
+        if not await owns_execution(connection, execution_id, user_id=caller.id):
+            raise NotFoundError(NO_EXECUTION)
+    ui, namespace = runtime.endpoints.temporal_ui_url, runtime.client.namespace
+    return TemporalRun(
+        namespace=namespace,
+        workflow_id=str(execution_id),
+        url=f"{ui}/namespaces/{quote(namespace, safe='')}/workflows/{execution_id}" if ui else None,
+    )
 
 
 @router.post(

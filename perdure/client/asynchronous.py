@@ -35,6 +35,7 @@ from perdure.domain.flow_lists import FlowPage
 from perdure.domain.flows import AgentflowView, ChatflowView
 from perdure.domain.run_diffs import RunDiff
 from perdure.domain.states import AnyState
+from perdure.domain.statistics import ExecutionStatistics
 
 Answer = TypeVar("Answer")
 
@@ -188,6 +189,10 @@ class AsyncPerdureClient:
     async def diff_executions(self, a: UUID | str, b: UUID | str) -> RunDiff:
         """Where two runs part, and what each step gave and cost in both."""
         return await self._send(calls.diff_executions(a, b))
+
+    async def get_statistics(self, **asked: Unpack[calls.StatisticsAsked]) -> ExecutionStatistics:
+        """What one's runs of a period come to: how they ended, latency, tokens, cost; by flow and by day."""
+        return await self._send(calls.get_statistics(asked))
 
     async def get_approvals(
         self, *, status: ApprovalStatus = ApprovalStatus.PENDING, limit: int = 20, offset: int = 0

@@ -22,6 +22,7 @@ from perdure.domain.flow_lists import FlowPage
 from perdure.domain.flows import AgentflowView, ChatflowView, flow_view_adapter
 from perdure.domain.run_diffs import RunDiff
 from perdure.domain.states import AnyState
+from perdure.domain.statistics import ExecutionStatistics
 
 Answer = TypeVar("Answer")
 Query = str | int | float | bool | Sequence[str] | None
@@ -48,6 +49,7 @@ _audit_verdict = TypeAdapter(AuditVerdict)
 _explanation = TypeAdapter(Explanation)
 _bulk_outcome = TypeAdapter(BulkOutcome)
 _run_diff = TypeAdapter(RunDiff)
+_statistics = TypeAdapter(ExecutionStatistics)
 
 
 class FlowsAsked(TypedDict, total=False):
@@ -75,6 +77,14 @@ class AuditAsked(TypedDict, total=False):
     to_date: datetime
     limit: int
     offset: int
+
+
+class StatisticsAsked(TypedDict, total=False):
+    """Of which period, and the IANA zone of its days: what is left out is the last 30 days, in UTC."""
+
+    since: datetime
+    until: datetime
+    tz: str
 
 
 class ForkAsked(TypedDict, total=False):
@@ -254,6 +264,11 @@ def retry_executions(asked: BulkRetryAsked) -> Call[BulkOutcome]:  # noqa: D103
 
 def diff_executions(a: UUID | str, b: UUID | str) -> Call[RunDiff]:  # noqa: D103
     return Call("GET", f"{_BASE}/executions/{_at(a)}/diff/{_at(b)}", _run_diff)
+
+
+def get_statistics(asked: StatisticsAsked) -> Call[ExecutionStatistics]:  # noqa: D103
+    query = cast("Mapping[str, Query]", to_jsonable_python(asked))
+    return Call("GET", f"{_BASE}/executions/statistics", _statistics, query)
 
 
 def _plain(asked: BulkForkAsked | BulkRetryAsked) -> JsonValue:

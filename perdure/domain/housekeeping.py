@@ -1,4 +1,4 @@
-"""What the reconciling workflow and its activities tell each other."""
+"""What the workflows that keep house and their activities tell each other."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,3 +15,14 @@ class ReconcileResult(BaseModel):
     reindexes_failed: int = 0
     knowledge_bases_emptied: int = 0
     audit_entries_sealed: int = 0
+
+
+class ArchiveResult(BaseModel):
+    """What one pass did with the archive."""
+
+    model_config = ConfigDict(frozen=True)
+
+    archived: int = 0
+    """Executions whose histories were put there."""
+    deleted: int = 0
+    """Histories that were older than it is to keep."""

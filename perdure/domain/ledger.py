@@ -55,6 +55,7 @@ class Ledger:
         self._cost = 0.0
         self._cost_known = True
         self._reused = 0
+        self._memory: dict[str, JsonValue] | None = None
 
     def copy(self) -> "Ledger":
         """A ledger of its own that says the same."""
@@ -134,6 +135,7 @@ class Ledger:
                 self._pay(data.model_use.calls, data.model_use)
         else:
             self._pay(data.attempt, data)
+            self._memory = data.memory or self._memory
         self._end(
             data.step_id,
             NodeStatus.COMPLETED,
@@ -171,6 +173,11 @@ class Ledger:
     def nodes(self) -> list[NodeExecution]:
         """Every node in its present state."""
         return list(self._nodes.values())
+
+    @property
+    def memory(self) -> dict[str, JsonValue] | None:
+        """What of its conversation a model was shown last; None where it was shown none."""
+        return self._memory
 
     def metrics(self, *, started_at: datetime, until: datetime | None) -> Metrics:
         """Count. `until` is the run's end, or None while it runs."""

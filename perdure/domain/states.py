@@ -24,11 +24,24 @@ class PendingApproval(ApprovalRequested):
     approved_by: list[str] = Field(default_factory=list[str], description="Email addresses.")
 
 
-Choice = Annotated[DecisionMade | HandedOver | VotesCounted | ModelFellBack | AgentLeftOut, Field(discriminator="type")]
+AnyChoice = DecisionMade | HandedOver | VotesCounted | ModelFellBack | AgentLeftOut
+Choice = Annotated[AnyChoice, Field(discriminator="type")]
 """Something that was decided in a run."""
 
 
-class ExecutionState(_State):
+class RunProgress(BaseModel):
+    """How far a run has come: as its own workflow holds it, and as its events add up to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    node_executions: list[NodeExecution] = Field(description="Every step: status, input, output, error, attempts.")
+    memory: dict[str, JsonValue] | None = Field(description="Of a chat: what of the session the model was shown last.")
+    pending_approvals: list[PendingApproval]
+    decisions: list[Choice]
+    metrics: Metrics = Field(description="Calls, tokens and cost so far.")
+
+
+class ExecutionState(RunProgress, _State):
     """A run as it stood."""
 
     aggregate_type: Literal["Execution"] = "Execution"
@@ -44,12 +57,7 @@ class ExecutionState(_State):
     started_at: datetime
     completed_at: datetime | None
     cancel_requested: bool
-    node_executions: list[NodeExecution] = Field(description="Every step: status, input, output, error, attempts.")
     attempts: dict[str, int] = Field(description="By step: attempts so far, as far as history shows them.")
-    memory: dict[str, JsonValue] | None = Field(description="Of a chat: what of the session the model was shown last.")
-    pending_approvals: list[PendingApproval]
-    decisions: list[Choice]
-    metrics: Metrics = Field(description="Calls, tokens and cost so far.")
 
 
 class FlowState(_State):

@@ -39,13 +39,18 @@ def resolve_endpoints(settings: Settings) -> Endpoints:
                 f"{setting} is not set and nothing runs in the data folder {folder.path}: set it, or start the "
                 "embedded services with `perdure services` (PERDURE_DATA_DIR says where)."
             )
-        return Endpoints(database_url=database_url, temporal_address=temporal_address)
+        return Endpoints(
+            database_url=database_url,
+            temporal_address=temporal_address,
+            temporal_ui_url=configured_ui_url(settings),
+        )
     database_url = database_url or running.database_url
     if database_url is None:
         raise SetupError(
             "The running services use an external database: set PERDURE_DATABASE__URL as it is set for them."
         )
-    ui_url = running.temporal_ui_url if temporal_address in {None, running.temporal_address} else None
+    is_ours = temporal_address in {None, running.temporal_address}
+    ui_url = configured_ui_url(settings) or (running.temporal_ui_url if is_ours else None)
     temporal_address = temporal_address or running.temporal_address
     if temporal_address is None:
         raise SetupError(
@@ -57,6 +62,11 @@ def resolve_endpoints(settings: Settings) -> Endpoints:
         temporal_ui_url=ui_url,
         local_model_url=running.local_model_url,
     )
+
+
+def configured_ui_url(settings: Settings) -> str | None:
+    """Return `PERDURE_TEMPORAL__UI_URL` without a slash at its end; None when it is unset."""
+    return settings.temporal.ui_url.rstrip("/") if settings.temporal.ui_url else None
 
 
 def configured_database_url(settings: Settings) -> str | None:

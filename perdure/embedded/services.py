@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from perdure.embedded.data_folder import DataFolder, RunningServices
-from perdure.embedded.endpoints import Endpoints, configured_database_url
+from perdure.embedded.endpoints import Endpoints, configured_database_url, configured_ui_url
 from perdure.embedded.leftovers import clear_leftovers
 from perdure.embedded.local_model import LocalModel
 from perdure.embedded.part import Part
@@ -120,6 +120,6 @@ def _endpoints(settings: Settings, running: RunningServices) -> Endpoints:
     return Endpoints(
         database_url=database_url,
         temporal_address=temporal_address,
-        temporal_ui_url=running.temporal_ui_url,
+        temporal_ui_url=configured_ui_url(settings) or running.temporal_ui_url,
         local_model_url=running.local_model_url,
     )

@@ -19,6 +19,10 @@ _DYNAMIC_CONFIG = (
     "history.transferProcessorMaxPollRPS=2000",
     # The default of 1 s makes every timer and every activity retry fire a second late.
     'history.timerProcessorMaxTimeShift="10ms"',
+    # How often the server notes how far it has come. At the default of 30 s it does that much again after a crash, and
+    # a run can be deleted only so long after its end.
+    'history.transferProcessorUpdateAckInterval="5s"',
+    'history.visibilityProcessorUpdateAckInterval="5s"',
     "matching.enableFairness=true",
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",

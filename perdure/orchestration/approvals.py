@@ -18,6 +18,7 @@ from perdure.domain.approvals import (
     revision_of,
 )
 from perdure.domain.notes import ApprovalClosed, ApprovalCounted, ApprovalRequested
+from perdure.domain.states import PendingApproval
 
 Ending = Literal["approve", "reject", "edit", "withdraw"]
 STATUS_OF: dict[Ending, ApprovalStatus] = {
@@ -116,6 +117,11 @@ class Case:
             comment=self._comment,
             decided_at=self._decided_at,
         )
+
+    def pending(self) -> PendingApproval:
+        """What is asked, with the arguments as they stand and who has agreed to them."""
+        said = self.request.model_dump() | self.progress().model_dump(include={"arguments", "revision", "approved_by"})
+        return PendingApproval.model_validate(said)
 
     def progress(self) -> ApprovalCounted:
         """The note of a decision that counted without closing it."""

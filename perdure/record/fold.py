@@ -22,17 +22,8 @@ from perdure.domain.events import (
 )
 from perdure.domain.executions import ExecutionStatus
 from perdure.domain.ledger import Ledger
-from perdure.domain.notes import (
-    AgentLeftOut,
-    ApprovalClosed,
-    ApprovalCounted,
-    ApprovalRequested,
-    DecisionMade,
-    HandedOver,
-    ModelFellBack,
-    VotesCounted,
-)
-from perdure.domain.states import Choice, ExecutionState, PendingApproval
+from perdure.domain.notes import ApprovalClosed, ApprovalCounted, ApprovalRequested
+from perdure.domain.states import AnyChoice, ExecutionState, PendingApproval
 
 
 @dataclass(frozen=True)
@@ -78,9 +69,8 @@ class RunFold:
         self._ending: ExecutionEvent | None = None
         self._is_cancelling = False
         self._attempts: dict[str, int] = {}
-        self._memory: dict[str, JsonValue] | None = None
         self._approvals: dict[str, PendingApproval] = {}
-        self._decisions: list[Choice] = []
+        self._decisions: list[AnyChoice] = []
 
     @property
     def line(self) -> list[ExecutionEvent]:
@@ -111,13 +101,11 @@ class RunFold:
             self._ledger = Ledger(data.nodes)
             self._started = event
         self._ledger.apply(data, event.timestamp)
+        if isinstance(data, AnyChoice):
+            self._decisions.append(data)
         match data:
             case StepStarted() | StepCompleted() | StepFailed():
                 self._attempts[data.step_id] = data.attempt or self._attempts.get(data.step_id, 0)
-                if isinstance(data, StepCompleted) and data.memory is not None:
-                    self._memory = data.memory
-            case DecisionMade() | HandedOver() | VotesCounted() | ModelFellBack() | AgentLeftOut():
-                self._decisions.append(data)
             case ApprovalRequested():
                 self._approvals[data.approval_id] = PendingApproval(**data.model_dump())
             case ApprovalCounted():
@@ -182,7 +170,7 @@ class RunFold:
             cancel_requested=self._is_cancelling,
             node_executions=state.ledger.nodes,
             attempts=dict(self._attempts),
-            memory=self._memory,
+            memory=state.ledger.memory,
             pending_approvals=list(self._approvals.values()),
             decisions=list(self._decisions),
             metrics=state.ledger.metrics(started_at=started_at, until=state.ended_at),

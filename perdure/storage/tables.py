@@ -208,6 +208,8 @@ class ExecutionRow(Base):
     forked_from: Mapped[Json | None]
     # From where it was asked for, for the audit log: source, ip, user_agent.
     origin: Mapped[Json | None]
+    # The run, of those that `run_id` had, whose history was archived last.
+    archived_run_id: Mapped[str | None]
 
     __table_args__ = (
         UniqueConstraint("user_id", "idempotency_key"),
@@ -223,6 +225,62 @@ class ExecutionRow(Base):
         ),
         # What the reconciler looks through: the few that have not ended.
         Index("ix_executions_open", "started_at", postgresql_where=text("status IN ('pending', 'running')")),
+        # What the archiver looks through: those that have ended since it was here.
+        Index(
+            "ix_executions_unarchived",
+            "completed_at",
+            "id",
+            postgresql_where=text("completed_at IS NOT NULL AND archived_run_id IS DISTINCT FROM run_id"),
+        ),
+    )
+
+
+class ArchivedHistoryRow(Base):
+    """One run's history, in Temporal's sense of a run, for when Temporal has forgotten it: its message in zlib's form.
+
+    `ended_at`: when the execution ended that it is of.
+    """
+
+    __tablename__ = "archived_histories"
+
+    execution_id: Mapped[UUID]
+    run_id: Mapped[str]
+    events: Mapped[int]
+    data: Mapped[bytes]
+    ended_at: Mapped[datetime]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("execution_id", "run_id"),
+        Index("ix_archived_histories_ended", "ended_at"),
+    )
+
+
+class ExecutionOutcomeRow(Base):
+    """What statistics count of a run that has ended: narrow rows, all of them in the index that finds them.
+
+    A trigger on `executions` keeps it in the transaction of the change: there while the run has ended, gone while it
+    runs again. `started_at` never changes.
+    """
+
+    __tablename__ = "execution_outcomes"
+
+    user_id: Mapped[int]
+    started_at: Mapped[datetime]
+    execution_id: Mapped[UUID]
+    flow_id: Mapped[UUID]
+    status: Mapped[str]
+    duration_ms: Mapped[int | None]
+    llm_tokens: Mapped[int]
+    # None: not known.
+    cost_usd: Mapped[float | None]
+
+    __table_args__ = (
+        PrimaryKeyConstraint(
+            "user_id",
+            "started_at",
+            "execution_id",
+            postgresql_include=["flow_id", "status", "duration_ms", "llm_tokens", "cost_usd"],
+        ),
     )
 
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.domain.events import (
@@ -18,7 +17,7 @@ from perdure.domain.events import (
     RunReset,
 )
 from perdure.record.mapping import Mapper
-from perdure.temporal.history import decode, read_run
+from perdure.temporal.history import Records, decode
 from perdure.temporal.starting import run_handle
 
 _ENDINGS = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled, ExecutionTerminated, ExecutionTimedOut)
@@ -39,8 +38,9 @@ class Follower:
     Calling it again goes on after a failure: what was told before is known by the place where it stands in its history.
     """
 
-    def __init__(self, client: Client, execution_id: UUID) -> None:
-        self._client = client
+    def __init__(self, records: Records, execution_id: UUID) -> None:
+        self._records = records
+        self._client = records.client
         self._execution_id = execution_id
         self._known: set[tuple[str, int]] = set()
 
@@ -84,7 +84,7 @@ class Follower:
         new = [event for event in mapped if _address(event) not in self._known]
         if new and (continued or any(isinstance(event.data, RunReset) for event in new)):
             # What was before this run is told by the whole record, which knows how runs follow each other.
-            whole = await read_run(self._client, self._execution_id)
+            whole = await self._records.read(self._execution_id)
             events += self._number(whole.events if whole else [])
         return events + self._number(new)
 

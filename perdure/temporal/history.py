@@ -1,36 +1,39 @@
 """Reading a run's history, its payloads decoded: converter, codec and external storage included."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import cast
+from uuid import UUID
 
 from pydantic import JsonValue
 from pydantic_core import from_json
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import Client
 from temporalio.converter import DataConverter
-from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.domain.events import ExecutionEvent
 from perdure.record.fold import RunState, fold
 from perdure.record.mapping import Mapper
 from perdure.record.reading import Recorded
-from perdure.temporal.runs import runs_of
-from perdure.temporal.starting import run_handle
+from perdure.storage.archive import archived_runs, read_archived
+from perdure.temporal.runs import Run, fetch_history, in_order, run_of, runs_of
 
 
 @dataclass(frozen=True)
 class RunHistory:
-    """One run's history: the run in Temporal's sense, its first input, and the events it maps to."""
+    """What an execution has done: its events over all its runs in Temporal's sense, and what the latest began with."""
 
     run_id: str
+    """The latest of the runs."""
     input: JsonValue
     events: list[ExecutionEvent]
     taken: bool
-    """Whether a worker has begun with it."""
+    """Whether a worker has begun with the latest."""
 
     @property
     def state(self) -> RunState:
@@ -38,40 +41,64 @@ class RunHistory:
         return fold(self.events)
 
 
-async def read_run(client: Client, execution_id: object) -> RunHistory | None:
-    """Read the history of an execution, over resets and continuations. None when Temporal knows none (any more).
+class Records:
+    """The record of every run: Temporal's histories, and the archive of those that Temporal has forgotten."""
 
-    `run_id`, `input` and `taken` are of its latest run.
-    """
-    handle = run_handle(client, execution_id)
-    try:
-        history = await handle.fetch_history()
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
+    def __init__(self, client: Client, single: AsyncEngine) -> None:
+        self.client = client
+        self._single = single
+
+    async def read(self, execution_id: UUID) -> RunHistory | None:
+        """Read the history of an execution, over resets and continuations. None when it is kept nowhere (any more)."""
+        runs = await self.runs(execution_id)
+        if not runs:
             return None
-        raise
-    first = history.events[0].workflow_execution_started_event_attributes
-    mapper = Mapper(first.original_execution_run_id)
+        latest = runs[-1]
+        return RunHistory(
+            run_id=latest.run_id,
+            input=(await decode(self.client.data_converter, latest.history[:1]))[0].values[0],
+            events=await events_of(self.client.data_converter, runs),
+            taken=any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED for event in latest.history),
+        )
+
+    async def runs(self, execution_id: UUID) -> list[Run]:
+        """The runs, in Temporal's sense, that this execution had and that are kept, in the order of their beginnings.
+
+        None of them when Temporal has forgotten all and the archive has none.
+        """
+        latest, archived = await asyncio.gather(
+            fetch_history(self.client, str(execution_id)), self._archived_runs(execution_id)
+        )
+        found = await runs_of(self.client, str(execution_id), latest) if latest else []
+        missing = set(archived) - {run.run_id for run in found}
+        if not missing:
+            return found
+        async with self._single.connect() as connection:
+            kept = await read_archived(connection, execution_id, list(missing))
+        return in_order([*found, *(run_of(History.FromString(each).events) for each in kept)])
+
+    async def _archived_runs(self, execution_id: UUID) -> list[str]:
+        async with self._single.connect() as connection:
+            return await archived_runs(connection, execution_id)
+
+
+async def events_of(converter: DataConverter, runs: Sequence[Run]) -> list[ExecutionEvent]:
+    """The events of an execution from the histories of its runs, given in the order in which these began."""
+    mapper = Mapper(runs[0].run_id)
     events: list[ExecutionEvent] = []
     known: set[str] = set()
-    recorded: list[Recorded] = []
-    for run in await runs_of(client, str(execution_id), history.events):
-        recorded = await decode(client.data_converter, run.history)
+    for run in runs:
+        recorded = await decode(converter, run.history)
         if run.own and run.base_run_id in known:
             mapper.next_run(run.run_id)
             mapper.copied(recorded[: run.own])
             events += mapper.add(recorded[run.own :])
         else:
-            # The first one, a continuation, or one whose base Temporal has forgotten.
+            # The first one, a continuation, or one whose base is kept nowhere.
             mapper.next_run(run.base_run_id if run.own else run.run_id)
             events += mapper.add(recorded)
         known.add(run.run_id)
-    return RunHistory(
-        run_id=first.original_execution_run_id,
-        input=recorded[0].values[0],
-        events=events,
-        taken=any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED for event in history.events),
-    )
+    return events
 
 
 async def decode(converter: DataConverter, history: Sequence[HistoryEvent]) -> list[Recorded]:

@@ -21,6 +21,9 @@ WORKFLOW_TYPES = {FlowType.AGENTFLOW: "Agentflow", FlowType.CHATFLOW: "Chatflow"
 SUMMARY_WORKFLOW = "Summary"
 """The workflow that folds older turns of a session into its summary."""
 
+PROGRESS = "progress"
+"""The query that a run answers with how far it has come."""
+
 PROCEED = "proceed"
 """The signal that tells a waiting turn to look whether it may begin."""
 

@@ -1,6 +1,6 @@
 """The runs, in Temporal's sense, that one execution had: it may have been reset or have gone on in a new history."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
@@ -39,6 +39,16 @@ def run_of(history: Sequence[HistoryEvent]) -> Run:
     return Run(started.original_execution_run_id, started.continued_execution_run_id, 0, history)
 
 
+async def fetch_history(client: Client, workflow_id: str, run_id: str | None = None) -> Sequence[HistoryEvent] | None:
+    """The history of one run, None: of the latest. None when Temporal does not know it (any more)."""
+    try:
+        return (await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()).events
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+
+
 async def runs_of(client: Client, workflow_id: str, latest: Sequence[HistoryEvent]) -> list[Run]:
     """All runs of an execution that Temporal still keeps, in the order in which they began."""
     last = run_of(latest)
@@ -52,12 +62,14 @@ async def runs_of(client: Client, workflow_id: str, latest: Sequence[HistoryEven
         run_id = wanted.pop()
         if run_id in found or not run_id:
             continue
-        try:
-            kept = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                continue
-            raise
-        found[run_id] = run_of(kept.events)
+        history = await fetch_history(client, workflow_id, run_id)
+        if history is None:
+            continue
+        found[run_id] = run_of(history)
         wanted.append(found[run_id].base_run_id)
-    return sorted(found.values(), key=lambda run: run.began)
+    return in_order(found.values())
+
+
+def in_order(runs: Iterable[Run]) -> list[Run]:
+    """Runs of one execution in the order in which they began."""
+    return sorted(runs, key=lambda run: run.began)

@@ -16,8 +16,8 @@ from perdure.record.fold import RunState
 from perdure.storage.engine import Sessions
 from perdure.storage.executions import CLOSED, FOLLOWED, outcome_of, read_header, settle
 from perdure.storage.turn_ends import due_after
-from perdure.temporal.history import read_run
-from perdure.temporal.starting import call_turn, run_handle, start_fold
+from perdure.temporal.history import Records
+from perdure.temporal.starting import call_turn, start_fold
 
 _CLOSE_AND_ANNOUNCE = announcing(CLOSED).add_cte(FOLLOWED)
 
@@ -80,26 +80,25 @@ async def end_at_once(single: AsyncEngine, ending: RunEnding) -> bool:
         return (await connection.execute(_CLOSE_AND_ANNOUNCE, parameters)).one_or_none() is not None
 
 
-async def settle_from_history(client: Client, sessions: Sessions, execution_id: UUID) -> bool:
+async def settle_from_history(records: Records, sessions: Sessions, execution_id: UUID) -> bool:
     """Write the end of a run as history tells it. False when it still runs."""
-    history = await read_run(client, execution_id)
+    history = await records.read(execution_id)
     if history is None:
         async with sessions() as session:
             header = await read_header(session, execution_id)
-        await end_run(client, sessions, _lost(header))
+        await end_run(records.client, sessions, _lost(header))
         return True
     state = history.state
     if not state.status.is_final or state.ended_at is None:
         return False
     run = RunInput.model_validate(history.input)
-    run_id = (await run_handle(client, execution_id).describe()).run_id
-    await end_run(client, sessions, ending_of(run, run_id, state, state.ended_at))
+    await end_run(records.client, sessions, ending_of(run, history.run_id, state, state.ended_at))
     return True
 
 
-async def started_header(client: Client, execution_id: UUID) -> RunHeader | None:
+async def started_header(records: Records, execution_id: UUID) -> RunHeader | None:
     """What the list must know of a run, from its first event. None when it is gone."""
-    history = await read_run(client, execution_id)
+    history = await records.read(execution_id)
     return RunInput.model_validate(history.input).header if history else None
 
 

@@ -145,7 +145,7 @@ class _WatchedRun:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CATCH_UP_SECONDS):
                     await self._stored.wait()
-            follower = Follower(self._runtime.client, self._execution_id)
+            follower = Follower(self._runtime.records, self._execution_id)
             for wait in chain(_BACKOFF_SECONDS, repeat(_BACKOFF_SECONDS[-1])):
                 if await self._follow_once(follower):
                     return
@@ -172,7 +172,7 @@ class _WatchedRun:
         return self.over
 
     async def _take_kept(self) -> bool:
-        """Take the events of a run that Temporal does not know (any more) from where they are kept."""
+        """Take the events of a run that Temporal does not know (any more) from the archive."""
         events = await read_events(self._runtime, str(self._execution_id), "Execution", user_id=self._user_id)
         self._take([event for event in events if event.version > self.log.version], over=True)
         return True

@@ -27,7 +27,7 @@ AGENTS: list[JsonValue] = [{"name": "Solo"}]
 async def reconcile(lab: Lab) -> ReconcileResult:
     """One pass that finds even the youngest runs."""
     housekeeping = HousekeepingActivities(
-        lab.runtime.client, lab.runtime.sessions, grace=timedelta(0), payloads_at_least=timedelta(0)
+        lab.runtime.records, lab.runtime.sessions, grace=timedelta(0), payloads_at_least=timedelta(0)
     )
     return await ActivityEnvironment().run(housekeeping.reconcile)
 

@@ -68,6 +68,8 @@ async def test_flows_runs_events_and_chats(served: Served, token: str) -> None:
         page = await client.get_audit_log(event_type="ExecutionForked", limit=1)
         assert (page.total_count, page.events[0].aggregate_id) == (1, str(fork.id))
         assert (await client.verify_audit_log()).valid
+        counted = await client.get_statistics(since=datetime.now(UTC) - timedelta(days=2), tz="Asia/Seoul")
+        assert (counted.totals.executions, counted.by_flow[0].flow_id) == (2, team.id)
         answer = await client.chat(assistant.id, "Hello", session_id="a/b")
         assert answer.session_id == "a/b"
         assert (await client.get_executions(session_id="a/b")).total == 1

@@ -11,8 +11,6 @@ import aiohttp
 import orjson
 import pytest
 from pydantic import JsonValue
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     FetchWorkflowHistoryEventsInput,
@@ -28,6 +26,7 @@ from perdure.bootstrap import Runtime
 from perdure.storage.users import ensure_user
 from perdure.watching import Place, Watching
 from tests.support.event_reading import ReadEvent, event_stream
+from tests.support.resetting import send_back
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
 from tests.support.serving import Served, serving, token_of
@@ -236,7 +235,6 @@ async def test_a_run_that_is_sent_back_is_told_on(served: Served, lab: Lab, toke
     )
     flow = await lab.agentflow(agents=[{"name": "One", "id": "one"}, {"name": "Two", "id": "two"}])
     execution_id = await lab.start(flow, message="Go.")
-    client = lab.runtime.client
     told: list[dict[str, JsonValue]] = []
     async with connect(served.socket(execution_id, token=token)) as watching:
         try:
@@ -244,21 +242,7 @@ async def test_a_run_that_is_sent_back_is_told_on(served: Served, lab: Lab, toke
                 told.append(orjson.loads(await watching.recv()))
                 tokens = [message for message in told if message["type"] == "token"]
                 if len(tokens) == 3 and told[-1]["type"] == "token":
-                    history = await lab.history(execution_id)
-                    scheduled = [
-                        event for event in history.events if event.HasField("activity_task_scheduled_event_attributes")
-                    ]
-                    await client.workflow_service.reset_workflow_execution(
-                        ResetWorkflowExecutionRequest(
-                            namespace=client.namespace,
-                            workflow_execution=WorkflowExecution(workflow_id=str(execution_id)),
-                            reason="again",
-                            workflow_task_finish_event_id=scheduled[
-                                -1
-                            ].activity_task_scheduled_event_attributes.workflow_task_completed_event_id,
-                            request_id=str(uuid4()),
-                        )
-                    )
+                    await send_back(lab, execution_id, "two")
         except ConnectionClosed:
             assert watching.close_code == 1000
     events = [message["data"] for message in told if message["type"] == "execution_update"]

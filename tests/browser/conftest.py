@@ -1,5 +1,6 @@
 """A real browser before the running product, one of each for all tests; the console is built first."""
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import AsyncGenerator
@@ -26,8 +27,7 @@ async def product(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel
     async with Product(tmp_path_factory.mktemp("browser") / "data", environment) as running:
         await running.start("services")
         await running.command("migrate")
-        await running.start("api", "worker")
-        await running.log_in(ADA)
+        await asyncio.gather(running.start("api"), running.start("worker"), running.log_in(ADA))
         yield running
 
 

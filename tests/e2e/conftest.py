@@ -1,5 +1,6 @@
 """One running product for the whole session: services, API and worker, each a process of its own as in production."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -15,8 +16,7 @@ async def shared_product(tmp_path_factory: pytest.TempPathFactory, model: Script
     async with Product(tmp_path_factory.mktemp("product") / "data", environment) as running:
         await running.start("services")
         await running.command("migrate")
-        await running.start("api", "worker")
-        await running.log_in("ada@example.com")
+        await asyncio.gather(running.start("api"), running.start("worker"), running.log_in("ada@example.com"))
         yield running
 
 

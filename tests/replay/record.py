@@ -12,16 +12,22 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from pydantic import JsonValue
+from temporalio.client import WorkflowHistory
 
+from perdure.domain.executions import Execution
 from perdure.domain.knowledge import Document, IngestionInput, KnowledgeBase
 from perdure.executions import cancel_execution
 from perdure.forks import ForkAsked
+from perdure.record.prefixes import child_of
 from perdure.temporal.client import TASK_QUEUE
 from perdure.temporal.ingesting import ingestion_id
 from perdure.temporal.reindexing import reindex_workflow_id
+from perdure.temporal.runs import runs_of
+from perdure.temporal.starting import run_handle
 from tests.support.deciding import new_user, owner_of, say, until
 from tests.support.forking import fork
 from tests.support.knowledge import Library
+from tests.support.resetting import send_back
 from tests.support.running import Lab, lab_runtime, lab_worker, new_lab
 from tests.support.scripted_embeddings import EmbeddingBehaviour
 from tests.support.scripted_model import Behaviour, ScriptedCall, ScriptedModel
@@ -70,6 +76,141 @@ async def agentflow_forked(lab: Lab) -> str:
     agents: list[JsonValue] = [{"id": "a", "name": "A", "tools": [tool]}, {"id": "b", "name": "B"}, {"name": "C"}]
     parent = await lab.run(await lab.agentflow(agents=agents), message="Go.")
     return str((await fork(lab, parent.id, ForkAsked(edits={"b": "mine"}))).id)
+
+
+async def agentflow_reset(lab: Lab) -> str:
+    """Sent back to its second agent twice: after its end, and after that agent gave up."""
+    no = Behaviour(status=400, body={"error": {"message": "no"}})
+    await lab.model.script(Behaviour(text="first"), Behaviour(text="old"), Behaviour(text="third"), no)
+    agents: list[JsonValue] = [{"id": each, "name": each.title()} for each in ("one", "two", "three")]
+    execution_id = (await lab.run(await lab.agentflow(agents=agents), message="Go.")).id
+    for _ in range(2):
+        await send_back(lab, execution_id, "two")
+        await lab.finish(execution_id)
+    return str(execution_id)
+
+
+async def agentflow_reset_approved(lab: Lab) -> str:
+    """Sent back to before a decision that is given again by itself, and then in the middle of its first model call."""
+    flow = await lab.agentflow(agents=[{"id": "w", "name": "Writer", "requires_approval": True}])
+    execution_id = await lab.start(flow, message="Go.")
+    await until(lab, execution_id, "ApprovalRequested")
+    await say(lab, await owner_of(lab), execution_id, "agent:1:w", "approve")
+    await lab.finish(execution_id)
+    await lab.model.script(Behaviour(hang_after_tokens=1))
+    await send_back(lab, execution_id)
+    await lab.model.wait_for_requests(2)
+    await send_back(lab, execution_id, "w")
+    await lab.finish(execution_id)
+    return str(execution_id)
+
+
+async def _calling(lab: Lab) -> Execution:
+    """One agent that calls two flows at once: a chat, which answers, and a team, which fails."""
+    chat = await lab.chatflow(name="Chat")
+    team = await lab.agentflow(name="Team", agents=[{"name": "Failing"}])
+    called = {"ask_chat": chat.id, "ask_team": team.id}
+    tools: JsonValue = [{"type": "run_flow", "name": name, "flow_id": str(called[name])} for name in called]
+    calls = tuple(ScriptedCall(name=name, arguments={"message": f"For {name}."}) for name in called)
+    await lab.model.script(
+        Behaviour(system="Boss", last="^Go", tool_calls=calls),
+        Behaviour(user="For ask_team", status=400, body={"error": {"message": "no"}}),
+        Behaviour(user="For ask_chat", text="Here you are."),
+        Behaviour(text="Done."),
+    )
+    return await lab.run(await lab.agentflow(agents=[{"id": "b", "name": "Boss", "tools": tools}]), message="Go.")
+
+
+async def _called(lab: Lab, name: str) -> str:
+    nodes = {node.node_label: node for node in (await _calling(lab)).node_executions}
+    return str((nodes[name].input_data or {})["execution_id"])
+
+
+async def agentflow_calling_flows(lab: Lab) -> str:
+    """Two child executions, one of which fails."""
+    return str((await _calling(lab)).id)
+
+
+async def agentflow_called(lab: Lab) -> str:
+    """A child execution that fails."""
+    return await _called(lab, "Team")
+
+
+async def chatflow_called(lab: Lab) -> str:
+    """A child execution that answers, in a session of its own."""
+    return await _called(lab, "Chat")
+
+
+async def _hanging_child(lab: Lab) -> tuple[UUID, UUID]:
+    """A run, and the one that it calls, whose model does not come to an end."""
+    team = await lab.agentflow(name="Team", agents=[{"name": "Hanging"}])
+    tools: JsonValue = [{"type": "run_flow", "flow_id": str(team.id)}]
+    call = ScriptedCall(name="run_flow", arguments={"message": "Hang."})
+    await lab.model.script(
+        Behaviour(system="Boss", tool_calls=(call,), times=1), Behaviour(user="^Hang", hang_after_tokens=1)
+    )
+    flow = await lab.agentflow(agents=[{"id": "b", "name": "Boss", "tools": tools}])
+    execution_id = await lab.start(flow, message="Go.")
+    events = await until(lab, execution_id, "StepScheduled", count=2)
+    await lab.model.wait_for_requests(2)
+    child = child_of(events[-1].to_event(str(execution_id), None).event_data)
+    return execution_id, UUID(child)
+
+
+async def agentflow_cancelled_calling(lab: Lab) -> str:
+    """Cancelled with a child execution under way."""
+    execution_id, _ = await _hanging_child(lab)
+    await cancel_execution(lab.runtime, execution_id, user_id=lab.user_id)
+    await lab.finish(execution_id)
+    return str(execution_id)
+
+
+async def agentflow_child_terminated(lab: Lab) -> str:
+    """Its child execution is ended from outside, and the agent goes on."""
+    execution_id, child_id = await _hanging_child(lab)
+    await run_handle(lab.runtime.client, child_id).terminate()
+    await lab.finish(execution_id)
+    return str(execution_id)
+
+
+async def agentflow_fallback(lab: Lab) -> str:
+    """The agent's second model answers."""
+    await lab.model.script(Behaviour(status=400, body={"error": {"message": "no"}}))
+    agent: JsonValue = {"id": "w", "name": "Writer", "fallback_models": ["openai:second"], "max_retries": 0}
+    return str((await lab.run(await lab.agentflow(agents=[agent]), message="Go.")).id)
+
+
+async def agentflow_approved_by_deadline(lab: Lab) -> str:
+    """One of two agrees, to a task that he edits; the deadline approves what was asked first."""
+    other = await new_user(lab)
+    policy: JsonValue = {
+        "approvers": [other.email, "nobody@example.org"],
+        "quorum": 2,
+        "deadline_seconds": 3,
+        "default_decision": "approve",
+    }
+    flow = await lab.agentflow(agents=[{"id": "w", "name": "Writer", "requires_approval": policy}])
+    execution_id = await lab.start(flow, message="Go.")
+    await until(lab, execution_id, "ApprovalRequested")
+    await say(lab, other, execution_id, "agent:1:w", "edit", edited={"task": "Go slowly."})
+    await lab.finish(execution_id)
+    return str(execution_id)
+
+
+async def agentflow_cancelled_at_once(lab: Lab) -> str:
+    """Cancelled with two model calls and an approval open."""
+    await lab.model.script(Behaviour(hang_after_tokens=1, times=2))
+    agents: list[JsonValue] = [
+        {"id": "a", "name": "A"},
+        {"id": "b", "name": "B"},
+        {"id": "c", "name": "C", "requires_approval": True},
+    ]
+    execution_id = await lab.start(await lab.agentflow(orchestration_type="parallel", agents=agents), message="Go.")
+    await until(lab, execution_id, "ApprovalRequested")
+    await lab.model.wait_for_requests(2)
+    await cancel_execution(lab.runtime, execution_id, user_id=lab.user_id)
+    await lab.finish(execution_id)
+    return str(execution_id)
 
 
 async def chatflow_forked(lab: Lab) -> str:
@@ -328,6 +469,26 @@ async def chatflow_embedded(lab: Lab) -> str:
     return str((await lab.run(flow, message="One", session_id="s")).id)
 
 
+async def chatflow_summarized(lab: Lab) -> str:
+    """A turn that is shown a summary of the first ones."""
+    flow = await lab.chatflow(memory_config={"type": "summary", "max_messages": 4, "summary_threshold": 4})
+    turns = [await lab.run(flow, message=f"Message {number}", session_id="s") for number in range(3)]
+    await lab.runtime.client.get_workflow_handle(f"summary-{turns[0].id}").result()
+    return str((await lab.run(flow, message="And now?", session_id="s")).id)
+
+
+async def chatflow_retrieving(lab: Lab) -> str:
+    """Passages are found, put in order by a model, and shown with the conversation."""
+    library = Library(lab)
+    base = await library.make()
+    for name, text in (("ships.md", "Ships float because they displace water."), ("bread.md", "Bread rises of yeast.")):
+        await library.add(base, name, text)
+    rag: JsonValue = {"enabled": True, "knowledgebase_ids": [str(base.id)], "top_k": 1, "reranking_enabled": True}
+    await lab.model.script(Behaviour(system="^You order passages", text='{"order": [2, 1]}'))
+    flow = await lab.chatflow(rag_config=rag)
+    return str((await lab.run(flow, message="Why do ships float?", session_id="s")).id)
+
+
 async def chatflow_with_tools(lab: Lab) -> str:
     """One call is approved, one names no tool; then the model answers."""
     code = ScriptedCall(name="python", arguments={"code": "1 + 1"})
@@ -388,6 +549,13 @@ async def reconcile(lab: Lab) -> str:
     return workflow_id
 
 
+async def archive(lab: Lab) -> str:
+    """One pass of the archive."""
+    workflow_id = f"archive-{uuid4()}"
+    await lab.runtime.client.execute_workflow("Archive", id=workflow_id, task_queue=TASK_QUEUE)
+    return workflow_id
+
+
 CHANGED: dict[str, JsonValue] = {"embedding_model": "openai:scripted", "embedding_dimension": 64}
 
 
@@ -435,6 +603,15 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         agentflow_hierarchical,
         agentflow_hierarchical_rule_based,
         agentflow_forked,
+        agentflow_reset,
+        agentflow_reset_approved,
+        agentflow_calling_flows,
+        agentflow_called,
+        agentflow_cancelled_calling,
+        agentflow_child_terminated,
+        agentflow_fallback,
+        agentflow_approved_by_deadline,
+        agentflow_cancelled_at_once,
         chatflow_forked,
         chatflow_completed,
         chatflow_told,
@@ -453,8 +630,12 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         chatflow_cutting,
         chatflow_embedded,
         chatflow_with_tools,
+        chatflow_called,
+        chatflow_summarized,
+        chatflow_retrieving,
         summary,
         reconcile,
+        archive,
     )
 }
 
@@ -472,10 +653,18 @@ async def record(names: list[str]) -> None:
                 lab = await new_lab(runtime, model)
                 workflow_id = await SCENARIOS[name](lab)
                 history = await runtime.client.get_workflow_handle(workflow_id).fetch_history()
-                # Stack traces name the files of whoever records.
-                text = history.to_json().replace(f"{CHECKOUT}/", "")
-                (HISTORIES / f"{name}.json").write_text(f"{text}\n")
-                print(f"{name}: {len(history.events)} events")  # noqa: T201 - a script
+                *former, _ = await runs_of(runtime.client, workflow_id, history.events)
+                for number, run in enumerate(former, 1):
+                    write(f"{name}.{number}", WorkflowHistory(workflow_id, run.history))
+                write(name, history)
+
+
+def write(name: str, history: WorkflowHistory) -> None:
+    """Keep a history; those of runs before a reset are numbered."""
+    # Stack traces name the files of whoever records.
+    text = history.to_json().replace(f"{CHECKOUT}/", "")
+    (HISTORIES / f"{name}.json").write_text(f"{text}\n")
+    print(f"{name}: {len(history.events)} events")  # noqa: T201 - a script
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from perdure.domain.events import ExecutionEvent
 from perdure.domain.users import User
 from perdure.record.mapping import to_events
 from perdure.storage.users import ensure_user, get_user
-from perdure.temporal.history import decode, read_run
+from perdure.temporal.history import decode
 from perdure.temporal.starting import run_handle
 from tests.support.running import Lab
 
@@ -68,7 +68,7 @@ async def say(
 
 async def kinds_of(lab: Lab, execution_id: UUID) -> list[str]:
     """What a run's events say of approvals, in order; a refused decision with a `!`."""
-    history = await read_run(lab.runtime.client, execution_id)
+    history = await lab.runtime.records.read(execution_id)
     told = [event.data for event in history.events] if history else []
     return [
         f"{data.type}!" if getattr(data, "refused", None) else data.type

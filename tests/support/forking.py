@@ -6,7 +6,6 @@ from perdure.domain.events import StepReused, StepScheduled
 from perdure.domain.executions import Execution
 from perdure.executions import start_execution
 from perdure.forks import ForkAsked, RetryAsked, plan, read_parent
-from perdure.temporal.history import read_run
 from tests.support.running import Lab
 
 
@@ -29,7 +28,7 @@ async def retry(lab: Lab, execution_id: UUID, *, use_current_flow: bool = False)
 
 async def kinds(lab: Lab, execution_id: UUID) -> list[tuple[str, str]]:
     """What a run did with its steps, in order: the kind of event and the step's id, of those that begin one."""
-    history = await read_run(lab.runtime.client, execution_id)
+    history = await lab.runtime.records.read(execution_id)
     return [
         (event.data.type, event.data.step_id)
         for event in (history.events if history else [])
@@ -39,7 +38,7 @@ async def kinds(lab: Lab, execution_id: UUID) -> list[tuple[str, str]]:
 
 async def version_after(lab: Lab, execution_id: UUID, kind: str, step_id: str) -> int:
     """The version of the event of this kind of this step."""
-    history = await read_run(lab.runtime.client, execution_id)
+    history = await lab.runtime.records.read(execution_id)
     return next(
         event.version
         for event in (history.events if history else [])

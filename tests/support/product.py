@@ -19,7 +19,7 @@ import aiohttp
 from pydantic import JsonValue
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 40
+READY_SECONDS = 90
 STOP_SECONDS = 20
 POLL_SECONDS = 0.05
 API = "/api/agent-builder"

@@ -86,15 +86,17 @@ class Lab:
         return (await start_execution(self.runtime, request, execution_id=uuid4())).id
 
     async def run(self, flow: Agentflow | Chatflow, **input_data: JsonValue) -> Execution:
-        """Start a run, wait for its end in Temporal whatever it is, replay its history, and return its row."""
+        """Start a run, wait for its end in Temporal whatever it is, and return its row: see `finish`."""
         return await self.finish(await self.start(flow, **input_data))
 
     async def finish(self, execution_id: UUID) -> Execution:
-        """Wait for the end of a run, replay its history, and return its row."""
+        """Wait for the end of a run, replay its history, hold its events against its row, and return that."""
         async for _ in run_handle(self.runtime.client, execution_id).fetch_history_events(wait_new_event=True):
             pass
         await self.replay(execution_id)
-        return await get_execution(self.runtime, execution_id, user_id=self.user_id)
+        execution = await get_execution(self.runtime, execution_id, user_id=self.user_id)
+        await self._compare(execution)
+        return execution
 
     async def history(self, execution_id: UUID) -> WorkflowHistory:
         """A run's history as Temporal has it."""
@@ -103,6 +105,24 @@ class Lab:
     async def replay(self, execution_id: UUID) -> None:
         """Replay a run: today's code must take the same way again."""
         await replayer(self.runtime.client.data_converter).replay_workflow(await self.history(execution_id))
+
+    async def _compare(self, execution: Execution) -> None:
+        """The row that a run's workflow has written, and what its events add up to, say the same."""
+        history = await self.runtime.records.read(execution.id)
+        if history is None:
+            raise LookupError("Temporal keeps no history of this run")
+        state = history.state
+        assert (state.status, state.output_data) == (execution.status, execution.output_data)
+        assert state.error_message == execution.error_message
+        # The workflow's clock is the beginning of its tasks, history has the moment of each event.
+        times = {"started_at", "completed_at", "duration_ms"}
+        told, kept = (
+            [node.model_dump(exclude=times) for node in each]
+            for each in (state.ledger.nodes, execution.node_executions)
+        )
+        assert told == kept
+        metrics = state.ledger.metrics(started_at=execution.started_at, until=execution.completed_at)
+        assert metrics == execution.metrics
 
 
 def replayer(converter: DataConverter) -> Replayer:

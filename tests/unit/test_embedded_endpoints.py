@@ -74,6 +74,12 @@ def test_settings_alone_are_enough(tmp_path: Path) -> None:
     assert found == Endpoints(database_url="postgresql+asyncpg://h/d", temporal_address="temporal:7233")
 
 
+def test_a_web_ui_that_is_named_wins_and_loses_its_slash(tmp_path: Path) -> None:
+    named = plain(tmp_path).model_copy(update={"temporal": TemporalSettings(ui_url="https://temporal.example.com/")})
+    DataFolder.at(tmp_path).write_running(running())
+    assert resolve_endpoints(named).temporal_ui_url == "https://temporal.example.com"
+
+
 @pytest.mark.parametrize(
     ("database", "temporal", "named"),
     [

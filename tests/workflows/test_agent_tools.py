@@ -7,7 +7,6 @@ from pydantic import JsonValue
 
 from perdure.domain.executions import ExecutionStatus, NodeStatus
 from perdure.storage.transcripts import read_whole
-from perdure.temporal.history import read_run
 from tests.support.http_site import Site, serving
 from tests.support.knowledge import Library
 from tests.support.running import Lab
@@ -41,7 +40,7 @@ async def test_an_agent_reads_what_its_tool_found(lab: Lab, site: Site) -> None:
     first, second = await lab.model.requests()
     assert [tool["function"]["name"] for tool in first.tools] == ["http_request"]
     assert [message["role"] for message in second.messages] == ["system", "user", "assistant", "tool"]
-    history = await read_run(lab.runtime.client, execution.id)
+    history = await lab.runtime.records.read(execution.id)
     assert history is not None
     assert [node.model_dump(include={"id", "status"}) for node in history.state.ledger.nodes] == [
         node.model_dump(include={"id", "status"}) for node in execution.node_executions

@@ -5,18 +5,17 @@ from uuid import uuid4
 
 import pytest
 from pydantic import JsonValue
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest, RespondActivityTaskFailedByIdRequest
+from temporalio.api.workflowservice.v1 import RespondActivityTaskFailedByIdRequest
 
 from perdure.domain.errors import ConflictError
 from perdure.domain.executions import ExecutionStatus, NodeStatus
 from perdure.executions import StartRequest, cancel_execution, get_execution, start_execution
 from perdure.record.fold import counting
 from perdure.storage.tables import FlowActivityRow
-from perdure.temporal.history import read_run
 from perdure.temporal.starting import run_handle
+from tests.support.resetting import send_back
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
 
@@ -54,7 +53,7 @@ async def test_three_agents_work_one_after_another_each_knowing_what_came_before
 
 async def test_the_row_and_the_events_tell_the_same(lab: Lab) -> None:
     execution = await lab.run(await lab.agentflow(agents=THREE), message="Go.")
-    history = await read_run(lab.runtime.client, execution.id)
+    history = await lab.runtime.records.read(execution.id)
     assert history is not None
     state = history.state
     assert state.status is execution.status
@@ -172,20 +171,11 @@ async def test_an_operator_s_reset_is_shown_when_it_has_ended(lab: Lab) -> None:
     await lab.model.script(Behaviour(status=400, body={"error": {"message": "no"}}), Behaviour(text="now it works"))
     execution = await lab.run(await lab.agentflow(agents=[{"name": "Solo"}]), message="Go.")
     assert execution.status is ExecutionStatus.FAILED
-    client = lab.runtime.client
-    await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=str(execution.id)),
-            reason="mended",
-            workflow_task_finish_event_id=4,
-            request_id=str(uuid4()),
-        )
-    )
+    await send_back(lab, execution.id)
     again = await lab.finish(execution.id)
     assert again.status is ExecutionStatus.COMPLETED
     assert again.output_data == {"response": "now it works", "agent": "Solo"}
-    history = await read_run(client, execution.id)
+    history = await lab.runtime.records.read(execution.id)
     assert history is not None
     # What was told before keeps its version; what follows says that it no longer counts.
     assert [event.version for event in history.events] == list(range(1, len(history.events) + 1))

@@ -6,9 +6,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from pydantic import JsonValue
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from perdure.approvals import approvals_of
 from perdure.domain.approvals import Approval, ApprovalDecision, ApprovalStatus
@@ -26,6 +23,7 @@ from perdure.executions import cancel_execution, get_execution
 from perdure.temporal.deciding import send_decision
 from perdure.temporal.starting import run_handle
 from tests.support.deciding import kinds_of, new_user, owner_of, say, until
+from tests.support.resetting import send_back
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour, ScriptedCall
 
@@ -256,20 +254,7 @@ async def test_a_decision_stands_after_a_reset_unless_something_else_is_asked(la
     await until(lab, execution_id, "ApprovalRequested", count=2)
     await say(lab, owner, execution_id, "w/1-http_request", "reject")
     await lab.finish(execution_id)
-    history = await lab.history(execution_id)
-    client = lab.runtime.client
-    first_task = next(
-        event.event_id for event in history.events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    )
-    await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=str(execution_id)),
-            reason="again",
-            workflow_task_finish_event_id=first_task,
-            request_id=str(uuid4()),
-        )
-    )
+    await send_back(lab, execution_id)
     await until(lab, execution_id, "ApprovalRequested", count=2)
     # The agent's task is the same, so the yes to it stands; the call is another, so the no to the first does not.
     events = await until(lab, execution_id, "ApprovalDecided", count=2)

@@ -7,7 +7,6 @@ from api.streaming import Place
 from api.turns import turn_events
 from perdure.domain.errors import ConflictError
 from perdure.domain.executions import Execution, ExecutionStatus
-from perdure.temporal.history import read_run
 from tests.support.knowledge import Library
 from tests.support.running import Lab
 
@@ -37,7 +36,7 @@ async def test_the_answer_is_made_from_passages_and_names_its_sources(lab: Lab) 
     assert (source["document_id"], source["chunk_index"]) == (str(document.id), 0)
     assert isinstance(source["knowledgebase_version"], int)
     assert [node.id for node in execution.node_executions] == ["assistant", "retrieval"]
-    history = await read_run(lab.runtime.client, execution.id)
+    history = await lab.runtime.records.read(execution.id)
     assert history is not None
     assert str(document.id) in str([event.data for event in history.events])
 

@@ -81,7 +81,7 @@ async def test_a_missing_knowledge_base_is_a_clear_failure(lab: Lab) -> None:
 
 async def test_a_turn_settled_twice_is_written_once(lab: Lab) -> None:
     execution = await lab.run(await lab.chatflow(), message="Hi", session_id="s")
-    await settle_from_history(lab.runtime.client, lab.runtime.sessions, execution.id)
+    await settle_from_history(lab.runtime.records, lab.runtime.sessions, execution.id)
     assert len(await kept(lab, "s")) == 2
 
 

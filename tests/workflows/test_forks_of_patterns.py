@@ -4,7 +4,6 @@ import pytest
 
 from perdure.domain.executions import ExecutionStatus
 from perdure.forks import ForkAsked
-from perdure.temporal.history import read_run
 from tests.e2e.test_patterns import PATTERNS
 from tests.support.forking import fork, kinds
 from tests.support.running import Lab
@@ -18,7 +17,7 @@ async def test_a_fork_at_the_end_calls_nothing_and_one_at_the_last_step_that_alo
     flow = await lab.agentflow(orchestration_type=name, agents=pattern.agents, supervisor_config=supervisor)
     parent = await lab.run(flow, message="Dig a hole and paint it.")
     assert parent.status is ExecutionStatus.COMPLETED, parent.error_message
-    history = await read_run(lab.runtime.client, parent.id)
+    history = await lab.runtime.records.read(parent.id)
     assert history is not None
     did = await kinds(lab, parent.id)
     paid = len(await lab.model.requests())

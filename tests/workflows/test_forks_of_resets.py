@@ -1,16 +1,13 @@
 """Forks and retries of a run that was reset: what still counts is reused, what was left behind is not."""
 
-from uuid import UUID, uuid4
-
 import pytest
 from pydantic import JsonValue
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from perdure.domain.errors import UnprocessableError
-from perdure.domain.executions import Execution, ExecutionStatus
+from perdure.domain.executions import ExecutionStatus
 from perdure.forks import ForkAsked
 from tests.support.forking import fork, go_on, kinds, retry, version_after
+from tests.support.resetting import again_from
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
 
@@ -18,28 +15,10 @@ THREE: list[JsonValue] = [{"id": "one", "name": "One"}, {"id": "two", "name": "T
 NO = Behaviour(status=400, body={"error": {"message": "no"}})
 
 
-async def send_back(lab: Lab, execution_id: UUID, step_id: str) -> Execution:
-    """Reset a run to where this step was scheduled, and wait for its end."""
-    history = await lab.history(execution_id)
-    scheduled = (event.activity_task_scheduled_event_attributes for event in history.events)
-    point = next(each.workflow_task_completed_event_id for each in scheduled if each.activity_id == step_id)
-    client = lab.runtime.client
-    await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=str(execution_id)),
-            reason="mended",
-            workflow_task_finish_event_id=point,
-            request_id=str(uuid4()),
-        )
-    )
-    return await lab.finish(execution_id)
-
-
 async def test_what_was_done_after_a_reset_is_not_done_again_by_a_retry(lab: Lab) -> None:
     await lab.model.script(Behaviour(text="first"), NO, Behaviour(text="second"), NO, Behaviour(text="third"))
     parent = await lab.run(await lab.agentflow(agents=THREE), message="Go.")
-    assert (await send_back(lab, parent.id, "two")).status is ExecutionStatus.FAILED
+    assert (await again_from(lab, parent.id, "two")).status is ExecutionStatus.FAILED
     retried = await retry(lab, parent.id)
     assert (retried.status, retried.metrics.llm_calls) == (ExecutionStatus.COMPLETED, 1)
     assert await kinds(lab, retried.id) == [("StepReused", "one"), ("StepReused", "two"), ("StepScheduled", "three")]
@@ -50,7 +29,7 @@ async def test_a_reset_run_is_forked_from_what_still_counts(lab: Lab) -> None:
     await lab.model.script(*(Behaviour(text=text) for text in ("first", "old", "third", "new", "third again")))
     parent = await lab.run(await lab.agentflow(agents=THREE), message="Go.")
     left_behind = await version_after(lab, parent.id, "StepCompleted", "two")
-    assert (await send_back(lab, parent.id, "two")).status is ExecutionStatus.COMPLETED
+    assert (await again_from(lab, parent.id, "two")).status is ExecutionStatus.COMPLETED
     forked = await fork(lab, parent.id, ForkAsked(from_step="three"))
     assert forked.metrics.reused_steps == 2
     asked = await lab.model.requests()

@@ -8,7 +8,6 @@ from pydantic import JsonValue
 from perdure.domain.executions import ExecutionStatus
 from perdure.domain.notes import DecisionMade
 from perdure.executions import cancel_execution
-from perdure.temporal.history import read_run
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
 
@@ -31,7 +30,7 @@ def supervisor(**fields: JsonValue) -> dict[str, JsonValue]:
 
 
 async def decisions(lab: Lab, execution_id: UUID) -> list[DecisionMade]:
-    history = await read_run(lab.runtime.client, execution_id)
+    history = await lab.runtime.records.read(execution_id)
     assert history is not None
     return [event.data for event in history.events if isinstance(event.data, DecisionMade)]
 

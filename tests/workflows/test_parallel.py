@@ -6,7 +6,6 @@ from pydantic import JsonValue
 from perdure.domain.executions import ExecutionStatus, NodeStatus
 from perdure.domain.notes import AgentLeftOut, DecisionMade
 from perdure.executions import cancel_execution
-from perdure.temporal.history import read_run
 from tests.support.running import Lab
 from tests.support.scripted_model import Behaviour
 
@@ -75,7 +74,7 @@ async def test_a_failure_stops_the_others_and_the_run(lab: Lab) -> None:
         "Cid": NodeStatus.FAILED,
         "Dot": NodeStatus.SKIPPED,
     }
-    history = await read_run(lab.runtime.client, execution.id)
+    history = await lab.runtime.records.read(execution.id)
     assert history is not None
     told = [(node.id, node.status, node.error_message) for node in history.state.ledger.nodes]
     assert told == [(node.id, node.status, node.error_message) for node in execution.node_executions]
@@ -97,7 +96,7 @@ async def test_continue_goes_on_without_it_and_says_so(lab: Lab) -> None:
     assert [entry["node_label"] for entry in left_out if isinstance(entry, dict)] == ["Ann"]
     dot = next(each for each in await lab.model.requests() if "You are Dot" in each.system_prompt)
     assert "Ann could not finish this part" in dot.last_user_message
-    history = await read_run(lab.runtime.client, execution.id)
+    history = await lab.runtime.records.read(execution.id)
     assert history is not None
     assert AgentLeftOut in [type(event.data) for event in history.events]
 
@@ -126,7 +125,7 @@ async def test_the_supervisor_decides_about_a_failure(
     assert len(requests) == calls
     asked = next(each for each in requests if "supervisor" in each.system_prompt)
     assert "The agent Ann has failed" in asked.last_user_message
-    history = await read_run(lab.runtime.client, execution.id)
+    history = await lab.runtime.records.read(execution.id)
     assert history is not None
     decisions = [event.data for event in history.events if isinstance(event.data, DecisionMade)]
     assert [(each.by, each.choice, each.reason) for each in decisions] == [("Supervisor", choice, "As I say.")]

@@ -44,7 +44,7 @@ async def dimensions(library: Library, base: KnowledgeBase) -> set[int]:
 async def reconcile(library: Library) -> None:
     """One pass that leaves nothing alone for its youth."""
     runtime = library.lab.runtime
-    housekeeping = HousekeepingActivities(runtime.client, runtime.sessions, grace=timedelta(0))
+    housekeeping = HousekeepingActivities(runtime.records, runtime.sessions, grace=timedelta(0))
     await ActivityEnvironment().run(housekeeping.reconcile)
 
 

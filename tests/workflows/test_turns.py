@@ -156,7 +156,7 @@ async def test_whoever_settles_a_terminated_turn_calls_the_next(lab: Lab) -> Non
     first = await lab.start(flow, message="m1", session_id="s")
     second = await lab.start(flow, message="m2", session_id="s")
     await run_handle(lab.runtime.client, first).terminate()
-    await settle_from_history(lab.runtime.client, lab.runtime.sessions, first)
+    await settle_from_history(lab.runtime.records, lab.runtime.sessions, first)
     assert (await lab.finish(second)).status is ExecutionStatus.COMPLETED
     assert [content for role, content in await kept(lab, "s") if role == "user"] == ["m2"]
 

@@ -8,9 +8,11 @@ export { createPerdureClient, type ClientOptions, type PerdureClient } from "./c
 export { dataOf, type ExecutionEventOf } from "./events";
 export { stateAfter } from "./fold";
 export type { Frame } from "./following";
+export { teamGraph, type Team, type TeamEdge, type TeamGraph, type TeamNode } from "./graph";
 export { newId } from "./ids";
 export { afterFrame, NOTHING_YET, type LiveRun } from "./live";
 export { ApiError, type Problem, type Tagged } from "./problem";
 export type * from "./schema";
 export type { FollowOptions } from "./streams";
+export { timelineOf, type Span, type TimelineRow } from "./timeline";
 export type { Sent } from "./uploading";

@@ -462,6 +462,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/agent-builder/executions/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Execution Statistics
+         * @description Count the caller's runs of a period, in all, by flow and by day: how they ended, latency, tokens, cost.
+         */
+        get: operations["getExecutionStatistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/agent-builder/executions/{a}/diff/{b}": {
         parameters: {
             query?: never;
@@ -663,6 +683,26 @@ export interface paths {
          *     after the end of the run.
          */
         get: operations["streamExecution"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agent-builder/executions/{execution_id}/temporal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find In Temporal
+         * @description Say where the same run is found in Temporal.
+         */
+        get: operations["getTemporalRun"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3172,6 +3212,67 @@ export interface components {
             type: string;
         };
         /**
+         * DayTotals
+         * @description The runs that were started on one day.
+         */
+        DayTotals: {
+            /**
+             * Cancelled
+             * @default 0
+             */
+            cancelled: number;
+            /**
+             * Completed
+             * @default 0
+             */
+            completed: number;
+            /**
+             * Cost Usd
+             * @description Of runs whose cost is known; null where none is.
+             */
+            cost_usd: number | null;
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /**
+             * Duration Ms P50
+             * @description Of completed runs, within 2 %; null where none completed.
+             */
+            duration_ms_p50: number | null;
+            /** Duration Ms P95 */
+            duration_ms_p95: number | null;
+            /**
+             * Executions
+             * @default 0
+             */
+            executions: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Llm Tokens
+             * @description Of runs that have ended.
+             * @default 0
+             */
+            llm_tokens: number;
+            /**
+             * Running
+             * @description Of these, those that have not ended.
+             * @default 0
+             */
+            running: number;
+            /**
+             * Unknown Cost
+             * @description Runs that have ended and whose cost is not known.
+             * @default 0
+             */
+            unknown_cost: number;
+        };
+        /**
          * DecisionBody
          * @description What somebody decides.
          * @example {
@@ -3820,6 +3921,49 @@ export interface components {
             version: number;
         };
         /**
+         * ExecutionStatistics
+         * @description What a user's runs of a period come to, in all, by flow and by day.
+         */
+        ExecutionStatistics: {
+            /**
+             * By Day
+             * @description Every day of the period in order, those without runs too.
+             */
+            by_day: components["schemas"]["DayTotals"][];
+            /**
+             * By Flow
+             * @description The 100 flows with the most runs, the most first.
+             */
+            by_flow: components["schemas"]["FlowTotals"][];
+            /**
+             * Flow Count
+             * @description How many flows ran in the period.
+             */
+            flow_count: number;
+            /**
+             * Running Now
+             * @description Runs that have not ended, whenever they were started.
+             */
+            running_now: number;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            totals: components["schemas"]["RunTotals"];
+            /**
+             * Tz
+             * @description The IANA zone whose midnights part the days.
+             */
+            tz: string;
+            /**
+             * Until
+             * Format: date-time
+             * @description The end of the period, which is not in it.
+             */
+            until: string;
+        };
+        /**
          * ExecutionStatus
          * @description Where a run stands. The last three are final.
          * @enum {string}
@@ -4019,6 +4163,73 @@ export interface components {
              * @description Of the last event in it.
              */
             version: number;
+        };
+        /**
+         * FlowTotals
+         * @description The runs of one flow, a deleted one too.
+         */
+        FlowTotals: {
+            /**
+             * Cancelled
+             * @default 0
+             */
+            cancelled: number;
+            /**
+             * Completed
+             * @default 0
+             */
+            completed: number;
+            /**
+             * Cost Usd
+             * @description Of runs whose cost is known; null where none is.
+             */
+            cost_usd: number | null;
+            /**
+             * Duration Ms P50
+             * @description Of completed runs, within 2 %; null where none completed.
+             */
+            duration_ms_p50: number | null;
+            /** Duration Ms P95 */
+            duration_ms_p95: number | null;
+            /**
+             * Executions
+             * @default 0
+             */
+            executions: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Flow Id
+             * Format: uuid
+             */
+            flow_id: string;
+            /**
+             * Flow Name
+             * @description As the flow is called now.
+             */
+            flow_name: string;
+            flow_type: components["schemas"]["FlowType"];
+            /**
+             * Llm Tokens
+             * @description Of runs that have ended.
+             * @default 0
+             */
+            llm_tokens: number;
+            /**
+             * Running
+             * @description Of these, those that have not ended.
+             * @default 0
+             */
+            running: number;
+            /**
+             * Unknown Cost
+             * @description Runs that have ended and whose cost is not known.
+             * @default 0
+             */
+            unknown_cost: number;
         };
         /**
          * FlowType
@@ -5333,6 +5544,62 @@ export interface components {
             status: components["schemas"]["ExecutionStatus"];
         };
         /**
+         * RunTotals
+         * @description Sums over runs by their start; a run that was reset counts once, as it ended last.
+         */
+        RunTotals: {
+            /**
+             * Cancelled
+             * @default 0
+             */
+            cancelled: number;
+            /**
+             * Completed
+             * @default 0
+             */
+            completed: number;
+            /**
+             * Cost Usd
+             * @description Of runs whose cost is known; null where none is.
+             */
+            cost_usd: number | null;
+            /**
+             * Duration Ms P50
+             * @description Of completed runs, within 2 %; null where none completed.
+             */
+            duration_ms_p50: number | null;
+            /** Duration Ms P95 */
+            duration_ms_p95: number | null;
+            /**
+             * Executions
+             * @default 0
+             */
+            executions: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Llm Tokens
+             * @description Of runs that have ended.
+             * @default 0
+             */
+            llm_tokens: number;
+            /**
+             * Running
+             * @description Of these, those that have not ended.
+             * @default 0
+             */
+            running: number;
+            /**
+             * Unknown Cost
+             * @description Runs that have ended and whose cost is not known.
+             * @default 0
+             */
+            unknown_cost: number;
+        };
+        /**
          * Scope
          * @description Whose flows a list shows.
          * @enum {string}
@@ -6003,6 +6270,21 @@ export interface components {
             rules?: components["schemas"]["Rule"][];
         };
         /**
+         * TemporalRun
+         * @description The workflow in Temporal that an execution is.
+         */
+        TemporalRun: {
+            /** Namespace */
+            namespace: string;
+            /**
+             * Url
+             * @description Its page in Temporal's Web UI; null where nobody said where that is.
+             */
+            url: string | null;
+            /** Workflow Id */
+            workflow_id: string;
+        };
+        /**
          * TokenPair
          * @description Tokens of a user.
          */
@@ -6459,6 +6741,7 @@ export type Completion = components['schemas']['Completion'];
 export type CompletionRequest = components['schemas']['CompletionRequest'];
 export type ConcurrentTurns = components['schemas']['ConcurrentTurns'];
 export type ContentPart = components['schemas']['ContentPart'];
+export type DayTotals = components['schemas']['DayTotals'];
 export type DecisionBody = components['schemas']['DecisionBody'];
 export type DecisionMade = components['schemas']['DecisionMade'];
 export type DecisionStrategy = components['schemas']['DecisionStrategy'];
@@ -6487,6 +6770,7 @@ export type ExecutionPage = components['schemas']['ExecutionPage'];
 export type ExecutionPlan = components['schemas']['ExecutionPlan'];
 export type ExecutionStarted = components['schemas']['ExecutionStarted'];
 export type ExecutionState = components['schemas']['ExecutionState'];
+export type ExecutionStatistics = components['schemas']['ExecutionStatistics'];
 export type ExecutionStatus = components['schemas']['ExecutionStatus'];
 export type ExecutionTerminated = components['schemas']['ExecutionTerminated'];
 export type ExecutionTimedOut = components['schemas']['ExecutionTimedOut'];
@@ -6498,6 +6782,7 @@ export type FlowDeleted = components['schemas']['FlowDeleted'];
 export type FlowFile = components['schemas']['FlowFile'];
 export type FlowPage = components['schemas']['FlowPage'];
 export type FlowState = components['schemas']['FlowState'];
+export type FlowTotals = components['schemas']['FlowTotals'];
 export type FlowType = components['schemas']['FlowType'];
 export type FlowUpdate = components['schemas']['FlowUpdate'];
 export type FlowUpdated = components['schemas']['FlowUpdated'];
@@ -6557,6 +6842,7 @@ export type Rule = components['schemas']['Rule'];
 export type RunDiff = components['schemas']['RunDiff'];
 export type RunReset = components['schemas']['RunReset'];
 export type RunSide = components['schemas']['RunSide'];
+export type RunTotals = components['schemas']['RunTotals'];
 export type Scope = components['schemas']['Scope'];
 export type SearchRequest = components['schemas']['SearchRequest'];
 export type SearchResults = components['schemas']['SearchResults'];
@@ -6586,6 +6872,7 @@ export type StepSide = components['schemas']['StepSide'];
 export type StepStarted = components['schemas']['StepStarted'];
 export type StreamOptions = components['schemas']['StreamOptions'];
 export type SupervisorConfig = components['schemas']['SupervisorConfig'];
+export type TemporalRun = components['schemas']['TemporalRun'];
 export type TokenPair = components['schemas']['TokenPair'];
 export type ToolCallMade = components['schemas']['ToolCallMade'];
 export type ToolUse = components['schemas']['ToolUse'];
@@ -10751,6 +11038,96 @@ export interface operations {
             };
         };
     };
+    getExecutionStatistics: {
+        parameters: {
+            query?: {
+                /** @description Runs started from this instant on; unset: 30 days before `until`. */
+                since?: string | null;
+                /** @description Runs started before this instant; unset: now. 366 days at most. */
+                until?: string | null;
+                /** @description The IANA zone whose midnights part the days, such as `Asia/Seoul`. */
+                tz?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExecutionStatistics"];
+                };
+            };
+            /** @description No token, or one that is not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "No token, or one that is not valid.",
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 401,
+                     *       "title": "Not authenticated",
+                     *       "type": "/problems/not-authenticated"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body or the query was read but does not validate; `errors` names the fields. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "name: This field is required.",
+                     *       "errors": [
+                     *         {
+                     *           "loc": [
+                     *             "body",
+                     *             "name"
+                     *           ],
+                     *           "msg": "This field is required."
+                     *         }
+                     *       ],
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 422,
+                     *       "title": "Does not validate",
+                     *       "type": "/problems/does-not-validate"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or Temporal does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database or Temporal does not answer.",
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 503,
+                     *       "title": "Service unavailable",
+                     *       "type": "/problems/service-unavailable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     diffExecutions: {
         parameters: {
             query?: never;
@@ -12012,6 +12389,109 @@ export interface operations {
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that is not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "No token, or one that is not valid.",
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 401,
+                     *       "title": "Not authenticated",
+                     *       "type": "/problems/not-authenticated"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or it is not the caller's: the two are never told apart. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no such thing, or it is not the caller's: the two are never told apart.",
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 404,
+                     *       "title": "Not found",
+                     *       "type": "/problems/not-found"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body or the query was read but does not validate; `errors` names the fields. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "name: This field is required.",
+                     *       "errors": [
+                     *         {
+                     *           "loc": [
+                     *             "body",
+                     *             "name"
+                     *           ],
+                     *           "msg": "This field is required."
+                     *         }
+                     *       ],
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 422,
+                     *       "title": "Does not validate",
+                     *       "type": "/problems/does-not-validate"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or Temporal does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database or Temporal does not answer.",
+                     *       "instance": "/api/agent-builder/flows",
+                     *       "status": 503,
+                     *       "title": "Service unavailable",
+                     *       "type": "/problems/service-unavailable"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTemporalRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                execution_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemporalRun"];
                 };
             };
             /** @description No token, or one that is not valid. */

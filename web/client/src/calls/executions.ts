@@ -41,8 +41,13 @@ export function callsOfExecutions(http: Http) {
     /** Of all flows. */
     getAllExecutions: (query: QueryOf<"listExecutions"> = {}) =>
       valueOf(http.GET("/api/agent-builder/executions", { params: { query } })),
+    /** What one's runs of a period come to, by flow and by day; the last 30 days in UTC where nothing is asked. */
+    getStatistics: (query: QueryOf<"getExecutionStatistics"> = {}) =>
+      valueOf(http.GET("/api/agent-builder/executions/statistics", { params: { query } })),
     getExecution: (id: string) => valueOf(http.GET(EXECUTION, at(id))),
     cancelExecution: (id: string) => valueOf(http.POST(`${EXECUTION}/cancel`, at(id))),
+    /** Where the same run is in Temporal, with its page in the Web UI. */
+    getTemporalRun: (id: string) => valueOf(http.GET(`${EXECUTION}/temporal`, at(id))),
     explainExecution: (id: string) => valueOf(http.GET(`${EXECUTION}/explain`, at(id))),
     /** A step's whole output as text, also where the model was shown only its beginning. */
     getStepOutput: (execution_id: string, step_id: string) =>

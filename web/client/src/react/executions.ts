@@ -6,7 +6,7 @@ import type { QueryOf } from "../calls/query";
 import { afterFrame, NOTHING_YET, type LiveRun } from "../live";
 import type { ForkRequest, JsonValue } from "../schema";
 import { usePerdure } from "./context";
-import { AGAIN, FRESH } from "./freshness";
+import { AGAIN, FRESH, STATISTICS_AGAIN } from "./freshness";
 import { queryKeys } from "./keys";
 
 export function useFlowExecutions(flowId: string, query: QueryOf<"listFlowExecutions"> = {}) {
@@ -35,6 +35,27 @@ export function useExecution(id: string) {
     queryKey: queryKeys.execution(id),
     queryFn: () => client.flowsAPI.getExecution(id),
     staleTime: FRESH,
+  });
+}
+
+/** What one's runs of a period come to; asked for again while it is shown. */
+export function useStatistics(query: QueryOf<"getExecutionStatistics"> = {}) {
+  const client = usePerdure();
+  return useQuery({
+    queryKey: queryKeys.statistics(query),
+    queryFn: () => client.flowsAPI.getStatistics(query),
+    placeholderData: keepPreviousData,
+    refetchInterval: STATISTICS_AGAIN,
+  });
+}
+
+/** Where the same run is in Temporal. */
+export function useTemporalRun(id: string) {
+  const client = usePerdure();
+  return useQuery({
+    queryKey: queryKeys.temporalRun(id),
+    queryFn: () => client.flowsAPI.getTemporalRun(id),
+    staleTime: Infinity,
   });
 }
 

@@ -13,7 +13,7 @@ export function useFormat() {
     number: (value: number) => number.format(value),
     /** An RFC 3339 time in the reader's own zone. */
     time: (value: string) => new Date(value).toLocaleString(language),
-    /** Milliseconds as seconds, minutes or hours. */
+    /** Milliseconds as themselves, as seconds, minutes or hours. */
     duration: (ms: number) => duration(ms),
     /** USD; null where a part of it is not known. */
     cost: (usd: number | null | undefined) => (usd == null ? unknown : `$${usd.toFixed(6)}`),
@@ -22,6 +22,7 @@ export function useFormat() {
 }
 
 function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
   const seconds = ms / 1000;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const minutes = Math.floor(seconds / 60);

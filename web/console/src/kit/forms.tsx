@@ -4,32 +4,45 @@ interface Labelled {
   label: string;
   /** What to know before filling it in. */
   hint?: ReactNode;
+  /** What is wrong with what was filled in. */
+  error?: string;
 }
 
-/** A label with what is filled in below it, and a hint that is read with it. */
-function Field({ label, hint, children }: Labelled & { children: (hintId: string | undefined) => ReactNode }) {
+interface Described {
+  "aria-describedby"?: string;
+  "aria-invalid"?: boolean;
+}
+
+/** A label with what is filled in below it; its hint and its error are read with it. */
+function Field({ label, hint, error, children }: Labelled & { children: (described: Described) => ReactNode }) {
   const id = useId();
+  const described = { "aria-describedby": hint || error ? id : undefined, "aria-invalid": error ? true : undefined };
   return (
     <div className="field">
-      <label>{label}{children(hint ? id : undefined)}</label>
-      {hint && <div className="quiet" id={id}>{hint}</div>}
+      <label>{label}{children(described)}</label>
+      {(hint || error) && (
+        <div className="quiet" id={id}>
+          {error && <div className="error">{error}</div>}
+          {hint}
+        </div>
+      )}
     </div>
   );
 }
 
 /** One line of text, a number, a date …: whatever `type` says. */
-export function Input({ label, hint, ...input }: Labelled & ComponentProps<"input">) {
-  return <Field label={label} hint={hint}>{(id) => <input aria-describedby={id} {...input} />}</Field>;
+export function Input({ label, hint, error, ...input }: Labelled & ComponentProps<"input">) {
+  return <Field label={label} hint={hint} error={error}>{(described) => <input {...described} {...input} />}</Field>;
 }
 
 /** Several lines of text. */
-export function TextArea({ label, hint, ...area }: Labelled & ComponentProps<"textarea">) {
-  return <Field label={label} hint={hint}>{(id) => <textarea rows={3} aria-describedby={id} {...area} />}</Field>;
+export function TextArea({ label, hint, error, ...area }: Labelled & ComponentProps<"textarea">) {
+  return <Field label={label} hint={hint} error={error}>{(described) => <textarea rows={3} {...described} {...area} />}</Field>;
 }
 
 /** One of several: its options are the children. */
-export function Select({ label, hint, ...select }: Labelled & ComponentProps<"select">) {
-  return <Field label={label} hint={hint}>{(id) => <select aria-describedby={id} {...select} />}</Field>;
+export function Select({ label, hint, error, ...select }: Labelled & ComponentProps<"select">) {
+  return <Field label={label} hint={hint} error={error}>{(described) => <select {...described} {...select} />}</Field>;
 }
 
 /** Yes or no. */

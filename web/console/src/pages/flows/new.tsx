@@ -1,71 +1,36 @@
-import type { AgentflowCreate, New } from "@perdure/client";
-import { useCreateAgentflow } from "@perdure/client/react";
-import { useState } from "react";
+import type { AgentflowCreate, ChatflowCreate, FlowType, New } from "@perdure/client";
+import { useCreateAgentflow, useCreateChatflow } from "@perdure/client/react";
 import { useNavigate } from "react-router";
-import { Input, Select, TextArea } from "../../kit/forms";
 import { Page } from "../../kit/layout";
-import { Problem } from "../../kit/problem";
 import { useCommonTexts } from "../../kit/texts";
+import { useNewDraft } from "./form/draft";
+import { newFlow } from "./form/shape";
+import { FlowForm } from "./form/whole";
+import "./flows.css";
 import { useTexts } from "./texts";
 
-interface Draft {
-  key: number;
-  name: string;
-  system_prompt: string;
-  after: string;
+/** A team from a form. */
+export function Component() {
+  return <NewFlow kind="agentflow" />;
 }
 
-const KINDS = ["sequential", "parallel", "hierarchical"] as const;
-
-/** A team from a form: its agents, what they are told, and after whom each works. */
-export function Component() {
+/** A new flow of either kind. */
+export function NewFlow({ kind }: { kind: FlowType }) {
   const t = useTexts();
   const common = useCommonTexts();
   const navigate = useNavigate();
-  const [name, setName] = useState("");
-  const [kind, setKind] = useState<(typeof KINDS)[number]>("sequential");
-  const [agents, setAgents] = useState<Draft[]>([{ key: 0, name: "", system_prompt: "", after: "" }]);
-  const change = (key: number, fields: Partial<Draft>) =>
-    setAgents(agents.map((agent) => (agent.key === key ? { ...agent, ...fields } : agent)));
-  const create = useCreateAgentflow();
-  const submit = () => create.mutate(flowOf(name, kind, agents), { onSuccess: () => void navigate("/flows") });
-  const add = () => setAgents([...agents, { key: Math.max(-1, ...agents.map(({ key }) => key)) + 1, name: "", system_prompt: "", after: "" }]);
+  const team = useCreateAgentflow();
+  const assistant = useCreateChatflow();
+  const create = kind === "agentflow" ? team : assistant;
+  const draft = useNewDraft(() => newFlow(kind), create.error);
+  const open = { onSuccess: ({ id }: { id: string }) => void navigate(`/flows/${id}`) };
+  const submit = () =>
+    kind === "agentflow"
+      ? team.mutate(draft.value as New<AgentflowCreate>, open)
+      : assistant.mutate(draft.value as New<ChatflowCreate>, open);
   return (
-    <Page title={t.newTeam}>
-      <Problem error={create.error} />
-      <form action={submit}>
-        <div className="card">
-          <Input label={common.name} required maxLength={255} value={name} onChange={(event) => setName(event.target.value)} />
-          <Select label={t.orchestration} value={kind} onChange={(event) => setKind(event.target.value as typeof kind)}>
-            {KINDS.map((each) => <option key={each}>{each}</option>)}
-          </Select>
-        </div>
-        {agents.map((agent, index) => (
-          <fieldset className="card" key={agent.key}>
-            <legend>{t.agent(index + 1)}</legend>
-            <Input label={common.name} required value={agent.name} onChange={(event) => change(agent.key, { name: event.target.value })} />
-            <TextArea label={t.prompt} value={agent.system_prompt} onChange={(event) => change(agent.key, { system_prompt: event.target.value })} />
-            <Select label={t.after} value={agent.after} onChange={(event) => change(agent.key, { after: event.target.value })}>
-              <option value="">{t.nobody}</option>
-              {agents.filter((other) => other.key !== agent.key && other.name).map((other) => <option key={other.key}>{other.name}</option>)}
-            </Select>
-            <button type="button" onClick={() => setAgents(agents.filter(({ key }) => key !== agent.key))}>{common.remove}</button>
-          </fieldset>
-        ))}
-        <div className="bar">
-          <button type="button" onClick={add}>{t.addAgent}</button>
-          <button className="main" disabled={create.isPending}>{common.create}</button>
-        </div>
-      </form>
+    <Page title={kind === "agentflow" ? t.newTeam : t.newAssistant}>
+      <FlowForm kind={kind} draft={draft} submit={common.create} isPending={create.isPending} error={create.error} onSubmit={submit} />
     </Page>
   );
-}
-
-function flowOf(name: string, kind: (typeof KINDS)[number], agents: Draft[]): New<AgentflowCreate> {
-  const made = agents.map((agent) => ({
-    name: agent.name,
-    system_prompt: agent.system_prompt || null,
-    dependencies: agent.after ? [agent.after] : [],
-  }));
-  return { name, orchestration_type: kind, agents: made as AgentflowCreate["agents"] };
 }

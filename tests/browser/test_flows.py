@@ -1,0 +1,146 @@
+"""Flows, their versions, forks and statistics in the console, as a person uses them."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+from pydantic import JsonValue
+
+from tests.browser.test_console import log_in, make_team, run, serious_findings
+from tests.support.product import Product
+from tests.support.scripted_model import Behaviour, ScriptedModel
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+async def page(product: Product, browser: Browser) -> AsyncGenerator[Page]:
+    """A page that is logged in and makes no mistakes."""
+    page = await browser.new_page(viewport={"width": 1100, "height": 900})
+    mistakes: list[str] = []
+    page.on("pageerror", lambda error: mistakes.append(error.message))
+    await log_in(page, product)
+    yield page
+    assert not mistakes
+
+
+async def look(page: Page, path: Path) -> None:
+    """Keep a picture, and insist that axe finds nothing serious."""
+    await page.screenshot(path=path, full_page=True)
+    assert not await serious_findings(page)
+
+
+async def test_a_run_is_forked_compared_and_counted(
+    product: Product, model: ScriptedModel, page: Page, tmp_path: Path
+) -> None:
+    await model.reset()
+    await model.script(
+        Behaviour(text="A draft."), Behaviour(status=503), Behaviour(text="Sinking."), Behaviour(text="Floating.")
+    )
+    await make_team(page, "Forkers")
+    await expect(page.get_by_role("group", name="Who works after whom")).to_contain_text("Writer")
+    await look(page, tmp_path / "flow.png")
+    await run(page, "Forkers")
+    await expect(page.get_by_test_id("status")).to_have_text("completed", timeout=30_000)
+    writer = page.locator('[data-node="Writer"]')
+    await expect(writer).to_have_attribute("data-status", "completed")
+    await expect(writer).to_contain_text("1 retry")
+    await expect(page.get_by_role("region", name="Time line")).to_contain_text("failed and is tried again")
+    link = page.get_by_role("link", name="In Temporal's Web UI")
+    assert page.url.rsplit("/", 1)[-1] in str(await link.get_attribute("href"))
+    await look(page, tmp_path / "run.png")
+    await writer.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Steps of Writer")).to_be_visible()
+    assert await page.locator("[data-step]").count() == 1
+    await page.get_by_role("button", name="Fork from Writer").click()
+    fork = page.get_by_role("dialog")
+    await fork.get_by_label("Put another output in the place of").select_option("Finder")
+    await fork.get_by_label("The output instead").fill("Another draft.")
+    await look(page, tmp_path / "fork.png")
+    await fork.get_by_role("button", name="Start the fork").click()
+    await expect(page.get_by_test_id("output")).to_contain_text("Floating.", timeout=30_000)
+    assert "Another draft." in (await model.requests())[-1].last_user_message
+    await page.get_by_role("link", name="compare", exact=True).click()
+    await expect(page.get_by_role("heading", name="Two runs compared")).to_be_visible()
+    await expect(page.get_by_text("-Sinking.")).to_be_visible()
+    await look(page, tmp_path / "diff.png")
+    await page.get_by_role("link", name="Dashboard").click()
+    counted = await product.get("/api/agent-builder/executions/statistics")
+    totals = counted["totals"]
+    assert isinstance(totals, dict)
+    await expect(page.get_by_test_id("runs")).to_have_text(str(totals["executions"]))
+    await expect(page.get_by_role("table", name="By flow")).to_contain_text("Forkers")
+    await look(page, tmp_path / "dashboard.png")
+
+
+async def test_a_flow_is_edited_refused_overtaken_restored_and_deleted(
+    product: Product, page: Page, tmp_path: Path
+) -> None:
+    await page.get_by_role("link", name="New assistant").click()
+    await page.get_by_label("Name", exact=True).fill(" ")
+    await page.get_by_label("System prompt").fill("Be brief.")
+    await page.get_by_label("What it remembers").select_option("hybrid")
+    await page.get_by_role("button", name="Create").click()
+    refused = page.locator("[aria-invalid=true]")
+    await expect(refused).to_be_focused()
+    await expect(refused).to_have_accessible_description("This must not be blank.")
+    await look(page, tmp_path / "refused.png")
+    await refused.fill("Helper")
+    await page.get_by_role("button", name="Create").click()
+    await expect(page.get_by_role("heading", name="Helper")).to_be_visible()
+    flow_id = page.url.rsplit("/", 1)[-1]
+    await page.get_by_role("link", name="Edit").click()
+    await page.get_by_label("System prompt").fill("Be very brief.")
+    await product.call("PUT", f"/api/agent-builder/flows/{flow_id}", {"tags": ["theirs"]})
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Somebody has changed this flow meanwhile")).to_be_visible()
+    await look(page, tmp_path / "conflict.png")
+    await page.get_by_role("button", name="Save mine over it").click()
+    await page.get_by_role("link", name="Versions").click()
+    await page.get_by_label("From version").fill("1")
+    await expect(page.get_by_role("table", name="Compare")).to_contain_text("Be very brief.")
+    await look(page, tmp_path / "versions.png")
+    await page.get_by_role("button", name="Restore: 1").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Restore").click()
+    await expect(page.get_by_role("link", name="Look: 4")).to_be_visible()
+    await page.get_by_role("link", name="Look: 2").click()
+    await expect(page.get_by_role("button", name="Run version 2: Helper")).to_be_visible()
+    await page.goto(f"{product.base_url}/flows/{flow_id}")
+    async with page.expect_download() as saved:
+        await page.get_by_role("button", name="Export").click()
+    await (await saved.value).save_as(tmp_path / "helper.json")
+    await page.get_by_role("button", name="Delete").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(page.get_by_role("heading", name="Flows")).to_be_visible()
+    await page.get_by_label("Import a file").set_input_files(tmp_path / "helper.json")
+    await expect(page.get_by_role("heading", name="Helper")).to_be_visible()
+    assert page.url.rsplit("/", 1)[-1] != flow_id
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_the_pages_are_usable_on_a_phone_in_korean(
+    product: Product, browser: Browser, tmp_path: Path, theme: str
+) -> None:
+    page = await browser.new_page(
+        color_scheme="dark" if theme == "dark" else "light", viewport={"width": 390, "height": 800}
+    )
+    await log_in(page, product)
+    agents: list[JsonValue] = [{"id": "a", "name": "가나다"}, {"id": "b", "name": "Writer", "dependencies": ["a"]}]
+    made = await product.post("/api/agent-builder/agentflows", {"name": "팀", "agents": agents})
+    await page.get_by_role("button", name="한국어").click()
+    flow = f"/flows/{made['id']}"
+    for name, path, heading in (
+        ("flow", flow, "팀"),
+        ("edit", f"{flow}/edit", "팀 편집"),
+        ("versions", f"{flow}/versions", "팀의 버전"),
+        ("assistant", "/flows/new-assistant", "새 어시스턴트"),
+        ("dashboard", "/dashboard", "대시보드"),
+    ):
+        await page.goto(product.base_url + path)
+        await expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+        for details in await page.locator("details").all():
+            await details.evaluate("box => { box.open = true; }")
+        await look(page, tmp_path / f"{name}.png")
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

@@ -1,0 +1,71 @@
+import { type Execution, type ForkRequest, newId } from "@perdure/client";
+import { useForkExecution } from "@perdure/client/react";
+import { useState } from "react";
+import { useNavigate } from "react-router";
+import { Dialog } from "../../kit/dialog";
+import { Select, TextArea } from "../../kit/forms";
+import { Problem } from "../../kit/problem";
+import { useCommonTexts } from "../../kit/texts";
+import { textOf } from "./text";
+import { useTexts } from "./texts";
+
+interface ForkProps {
+  execution: Execution;
+  /** The step that was pointed out. */
+  step: string | undefined;
+  onClose: () => void;
+}
+
+/** Goes on from a step in a run of its own: with another message, or with another output of a step before. */
+export function ForkDialog({ execution, step, onClose }: ForkProps) {
+  const t = useTexts();
+  const common = useCommonTexts();
+  const navigate = useNavigate();
+  const steps = (execution.node_executions ?? []).filter(({ started_at }) => started_at !== null);
+  const [from, setFrom] = useState(step ?? steps.at(-1)?.id ?? "");
+  const place = steps.findIndex(({ id }) => id === from);
+  const before = steps.slice(0, Math.max(place, 0)).filter(({ status }) => status === "completed");
+  const [edited, setEdited] = useState("");
+  const [output, setOutput] = useState("");
+  const [message, setMessage] = useState(() => String(execution.input_data.message ?? ""));
+  // Pressed twice, it forks once.
+  const [key] = useState(newId);
+  const fork = useForkExecution();
+  const edit = (id: string) => {
+    setEdited(id);
+    const found = before.find((each) => each.id === id)?.output_data;
+    setOutput(found ? textOf(found) : "");
+  };
+  const submit = () => {
+    const request: Partial<ForkRequest> = { from_step: from };
+    if (edited && before.some(({ id }) => id === edited)) request.edits = { [edited]: output };
+    if (message !== execution.input_data.message && message !== "") request.input_data = { ...execution.input_data, message };
+    fork.mutate(
+      { id: execution.id, fork: request as ForkRequest, idempotencyKey: key },
+      { onSuccess: ({ id }) => { onClose(); void navigate(`/executions/${id}`); } },
+    );
+  };
+  return (
+    <Dialog title={t.fork} onClose={onClose}>
+      <p>{t.forkHint}</p>
+      <Problem error={fork.error} />
+      <form action={submit}>
+        <Select label={t.fromStep} value={from} onChange={({ target }) => setFrom(target.value)}>
+          {steps.map(({ id, node_label }) => <option key={id} value={id}>{steps.filter((each) => each.node_label === node_label).length > 1 ? `${node_label} (${id})` : node_label}</option>)}
+        </Select>
+        <TextArea label={common.message} rows={2} value={message} onChange={({ target }) => setMessage(target.value)} />
+        {before.length > 0 && (
+          <Select label={t.editOutput} value={edited} onChange={({ target }) => edit(target.value)}>
+            <option value="">{t.noEdit}</option>
+            {before.map(({ id, node_label }) => <option key={id} value={id}>{node_label}</option>)}
+          </Select>
+        )}
+        {edited && <TextArea label={t.newOutput} rows={5} value={output} onChange={({ target }) => setOutput(target.value)} />}
+        <div className="actions">
+          <button className="main" disabled={fork.isPending || from === ""}>{t.startFork}</button>
+          <button type="button" onClick={onClose}>{common.cancel}</button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,6 @@
+import { NewFlow } from "./new";
+
+/** A chat assistant from a form. */
+export function Component() {
+  return <NewFlow kind="chatflow" />;
+}

@@ -64,7 +64,7 @@ async def test_a_run_is_forked_compared_and_counted(
     assert "Another draft." in (await model.requests())[-1].last_user_message
     await page.get_by_role("link", name="compare", exact=True).click()
     await expect(page.get_by_role("heading", name="Two runs compared")).to_be_visible()
-    await expect(page.get_by_text("-Sinking.")).to_be_visible()
+    await expect(page.get_by_text("-Sinking.").first).to_be_visible()
     await look(page, tmp_path / "diff.png")
     await page.get_by_role("link", name="Dashboard").click()
     counted = await product.get("/api/agent-builder/executions/statistics")

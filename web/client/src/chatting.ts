@@ -2,8 +2,8 @@ import type { Send } from "./authorizing";
 import type { ChatAnswer, Hit, JsonValue } from "./schema";
 import { followStream, type FollowOptions } from "./streams";
 
-/** A chunk that an answer draws on; the answer cites it by its `number`. */
-export type ChatSource = Hit & { number?: number };
+/** A chunk that an answer draws on; the answer cites it by its `number`. Its words are in the output of the search's step. */
+export type ChatSource = Omit<Hit, "content"> & { number: number };
 
 /** What a chat turn's stream tells; docs/streaming.md says when each comes. */
 export type ChatFrame = { id: string } & (

@@ -104,6 +104,8 @@ export interface Chat {
   history: ChatHistory | undefined;
   /** The user's words of the turn that is under way, or that has just ended without an answer. */
   message: string | undefined;
+  /** That turn's execution; undefined until its message is accepted. */
+  executionId: string | undefined;
   turn: TurnStream;
   isAnswering: boolean;
   send: (message: string) => void;
@@ -157,6 +159,7 @@ export function useChat(flowId: string, sessionId: string): Chat {
   return {
     history: history.data,
     message: isRecorded && !sending.isPending ? undefined : told,
+    executionId: sending.isPending ? undefined : execution?.id,
     turn: sending.isPending ? BEFORE : turn,
     isAnswering: sending.isPending || (execution !== undefined && !isOver),
     send: (message) => sending.mutate({ message, key: newId() }),

@@ -48,7 +48,7 @@ export function Filters() {
       event.preventDefault();
       apply(new FormData(event.currentTarget));
     }}>
-      <div className="bar">
+      <div className="grid">
         <Input label={t.what} name="event_type" list="event-types" defaultValue={given("event_type")} />
         <datalist id="event-types">{OFTEN.map((each) => <option key={each} value={each} />)}</datalist>
         <Select label={t.about} name="aggregate_type" defaultValue={given("aggregate_type")}>

@@ -1,11 +1,14 @@
 import type { AuditEvent } from "@perdure/client";
 import { useAuditLog, useExportAuditLog, useMe } from "@perdure/client/react";
+import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
+import { Dialog } from "../../kit/dialog";
 import { useFormat } from "../../kit/format";
 import { Loading, Page, save } from "../../kit/layout";
 import { Paging, usePage } from "../../kit/paging";
 import { Problem } from "../../kit/problem";
 import { Table } from "../../kit/table";
+import { useCommonTexts } from "../../kit/texts";
 import { ChainCheck } from "./chain";
 import { Filters, filtersIn } from "./filters";
 import { useTexts } from "./texts";
@@ -72,13 +75,22 @@ function nameIn(data: AuditEvent["before"]): string | undefined {
 
 function Details({ entry }: { entry: AuditEvent }) {
   const t = useTexts();
+  const common = useCommonTexts();
+  const [isOpen, setOpen] = useState(false);
+  const close = () => setOpen(false);
   return (
-    <details>
-      <summary aria-label={`${t.details}: ${entry.event_type} ${entry.id}`}>{t.details}</summary>
-      <h3>{t.after}</h3>
-      <pre>{JSON.stringify(entry.event_data, null, 2)}</pre>
-      {entry.before && <><h3>{t.before}</h3><pre>{JSON.stringify(entry.before, null, 2)}</pre></>}
-      <pre>{JSON.stringify(entry.metadata, null, 2)}</pre>
-    </details>
+    <>
+      <button type="button" aria-label={`${t.details}: ${entry.event_type} ${entry.id}`} onClick={() => setOpen(true)}>{t.details}</button>
+      {isOpen && (
+        <Dialog title={entry.event_type} onClose={close}>
+          <h3>{t.after}</h3>
+          <pre>{JSON.stringify(entry.event_data, null, 2)}</pre>
+          {entry.before && <><h3>{t.before}</h3><pre>{JSON.stringify(entry.before, null, 2)}</pre></>}
+          <h3>{t.where}</h3>
+          <pre>{JSON.stringify(entry.metadata, null, 2)}</pre>
+          <button type="button" onClick={close}>{common.close}</button>
+        </Dialog>
+      )}
+    </>
   );
 }

@@ -1,6 +1,6 @@
 import type { ChatflowView, ChatMessage } from "@perdure/client";
-import { type Chat, useChat, useEndedTurn } from "@perdure/client/react";
-import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
+import { type Chat, type TurnStream, useChat, useEndedTurn } from "@perdure/client/react";
+import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { Link } from "react-router";
 import { TextArea } from "../../kit/forms";
 import { Loading } from "../../kit/layout";
@@ -28,10 +28,10 @@ export function Conversation({ flow, sessionId }: { flow: ChatflowView; sessionI
       {hidden > 0 && <p className="quiet">{t.earlier(hidden)}</p>}
       <div role="log" aria-busy={chat.isAnswering} aria-label={t.title}>
         <ol>
-          {history.messages.map((message, index) => (
-            <Said key={message.sequence} flowId={flow.id} message={message} isLast={index === history.messages.length - 1} />
+          {saidIn(chat).map((said, index, all) => (
+            // What is being said becomes what was said, and stays as the reader has opened it.
+            <Bubble key={`${said.executionId} ${said.role}`} flowId={flow.id} said={said} isLast={index === all.length - 1} />
           ))}
-          <Turn chat={chat} />
         </ol>
       </div>
       <Problem error={chat.error} />
@@ -47,51 +47,68 @@ function isNear(end: HTMLElement | null): boolean {
   return end !== null && end.getBoundingClientRect().top - innerHeight < NEAR_PX;
 }
 
-function Bubble({ role, note, children }: { role: "user" | "assistant"; note?: ReactNode; children: ReactNode }) {
+/** A message that stands in the session or, with `turn`, one of a turn that does not (yet). */
+interface Said {
+  role: ChatMessage["role"];
+  content: string;
+  executionId: string | undefined;
+  isInterrupted: boolean;
+  turn?: TurnStream;
+}
+
+function saidIn({ history, message, executionId, turn }: Chat): Said[] {
+  const said: Said[] = (history?.messages ?? []).map(({ role, content, execution_id, interrupted }) => ({
+    role,
+    content,
+    executionId: execution_id,
+    isInterrupted: interrupted,
+  }));
+  if (message === undefined) return said;
+  return [
+    ...said,
+    { role: "user", content: message, executionId, isInterrupted: false },
+    { role: "assistant", content: turn.text, executionId, isInterrupted: false, turn },
+  ];
+}
+
+function Bubble({ flowId, said, isLast }: { flowId: string; said: Said; isLast: boolean }) {
   const t = useTexts();
+  const isAnswer = said.role === "assistant";
   return (
-    <li className={`bubble ${role}`}>
-      <div className="row quiet"><strong>{role === "user" ? t.you : t.assistant}</strong>{note}</div>
-      {children}
+    <li className={`bubble ${said.role}`}>
+      <div className="row quiet">
+        <strong>{isAnswer ? t.assistant : t.you}</strong>
+        {isAnswer && said.executionId && <Link to={`/executions/${said.executionId}`}>{t.run}</Link>}
+      </div>
+      <div className="words" data-testid={said.turn ? "answering" : undefined}>{said.content}</div>
+      {said.isInterrupted && <p className="quiet">{t.interrupted}</p>}
+      {said.turn && <Ending turn={said.turn} />}
+      {isAnswer && <Drawn flowId={flowId} said={said} isLast={isLast} />}
     </li>
   );
 }
 
-/** A message that stands in the session; with an answer, what it was made from. */
-function Said({ flowId, message, isLast }: { flowId: string; message: ChatMessage; isLast: boolean }) {
+/** What an answer draws on: of the last one at once, of earlier ones when it is asked for. */
+function Drawn({ flowId, said: { executionId = "", turn }, isLast }: { flowId: string; said: Said; isLast: boolean }) {
   const t = useTexts();
   const [isAsked, ask] = useState(false);
-  const isAnswer = message.role === "assistant";
-  const { data, error } = useEndedTurn(flowId, message.execution_id, isAnswer && (isLast || isAsked));
-  const run = <Link to={`/executions/${message.execution_id}`}>{t.run}</Link>;
+  const ended = useEndedTurn(flowId, executionId, !turn && (isLast || isAsked));
+  const told = turn ?? ended.data;
   return (
-    <Bubble role={message.role} note={isAnswer && run}>
-      <div className="words">{message.content}</div>
-      {message.interrupted && <p className="quiet">{t.interrupted}</p>}
-      <Problem error={error} />
-      {isAnswer && data && <Findings turn={data} isTold={isAsked} />}
-      {isAnswer && !data && !isLast && <button type="button" className="plain" onClick={() => ask(true)}>{t.showSources}</button>}
-    </Bubble>
+    <>
+      <Problem error={ended.error} />
+      {told && <Findings turn={told} isTold={isAsked} />}
+      {!told && !isLast && <button type="button" onClick={() => ask(true)}>{t.showSources}</button>}
+    </>
   );
 }
 
-/** The turn that is under way, or has ended without an answer. */
-function Turn({ chat: { message, turn, isAnswering } }: { chat: Chat }) {
+/** What is to be said of a turn that gives no words yet, or none any more. */
+function Ending({ turn: { text, answer, failure } }: { turn: TurnStream }) {
   const t = useTexts();
-  if (message === undefined) return null;
-  return (
-    <>
-      <Bubble role="user"><div className="words">{message}</div></Bubble>
-      <Bubble role="assistant">
-        <div className="words" data-testid="answering">{turn.text || (isAnswering && <span className="quiet">{t.thinking}</span>)}</div>
-        <Findings turn={turn} />
-        {turn.failure?.code === "cancelled" && <p className="quiet">{t.stopped}</p>}
-        {turn.failure && turn.failure.code !== "cancelled" && (
-          <p className="problem" role="alert"><strong>{t.failed}</strong> {turn.failure.message}</p>
-        )}
-      </Bubble>
-    </>
-  );
+  if (failure?.code === "cancelled") return <p className="quiet">{t.stopped}</p>;
+  if (failure) return <p className="problem" role="alert"><strong>{t.failed}</strong> {failure.message}</p>;
+  return text || answer ? null : <p className="quiet">{t.thinking}</p>;
 }
 
 function Welcome({ flow, onAsk }: { flow: ChatflowView; onAsk: (message: string) => void }) {

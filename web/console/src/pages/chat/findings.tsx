@@ -1,4 +1,5 @@
 import type { LiveTurn } from "@perdure/client";
+import { Link } from "react-router";
 import { useTexts } from "./texts";
 
 /** What an answer draws on: chunks of documents by document, place and score, and tools that were called. */
@@ -20,14 +21,10 @@ export function Findings({ turn: { sources, tools }, isTold = false }: { turn: L
         <details className="sources" open>
           <summary>{t.sources(sources.length)}</summary>
           <ol>
-            {sources.map((source, index) => (
-              <li key={`${source.document_id} ${source.chunk_index}`} value={source.number ?? index + 1}>
-                <details>
-                  <summary>
-                    {source.document_name} · {t.chunk(source.chunk_index + 1)} · {t.score(source.score.toFixed(2))}
-                  </summary>
-                  <div className="words">{source.content}</div>
-                </details>
+            {sources.map((source) => (
+              <li key={source.number} value={source.number}>
+                <Link to={`/knowledge/${source.knowledgebase_id}`}>{source.document_name}</Link>
+                {" · "}{t.chunk(source.chunk_index + 1)} · {t.score(source.score.toFixed(2))}
               </li>
             ))}
           </ol>

@@ -120,8 +120,8 @@ class Case:
 
     def pending(self) -> PendingApproval:
         """What is asked, with the arguments as they stand and who has agreed to them."""
-        asked = self.request.model_copy(update={"arguments": self._arguments, "revision": self._revision})
-        return PendingApproval(**asked.model_dump(), approved_by=list(self._approved_by.values()))
+        said = self.request.model_dump() | self.progress().model_dump(include={"arguments", "revision", "approved_by"})
+        return PendingApproval.model_validate(said)
 
     def progress(self) -> ApprovalCounted:
         """The note of a decision that counted without closing it."""

@@ -34,7 +34,7 @@ async def read_said(
         .order_by(ExecutionRow.completed_at, ExecutionRow.id)
     )
     said: list[SessionMessage] = []
-    for execution_id, started_at, completed_at, message, response in found.tuples():
+    for execution_id, started_at, completed_at, message, response in found:
         said += (
             SessionMessage(role="user", content=message or "", execution_id=execution_id, timestamp=started_at),
             SessionMessage(

@@ -18,10 +18,12 @@ from perdure.domain.executions import Execution
 from perdure.domain.knowledge import Document, IngestionInput, KnowledgeBase
 from perdure.executions import cancel_execution
 from perdure.forks import ForkAsked
+from perdure.record.prefixes import child_of
 from perdure.temporal.client import TASK_QUEUE
 from perdure.temporal.ingesting import ingestion_id
 from perdure.temporal.reindexing import reindex_workflow_id
 from perdure.temporal.runs import runs_of
+from perdure.temporal.starting import run_handle
 from tests.support.deciding import new_user, owner_of, say, until
 from tests.support.forking import fork
 from tests.support.knowledge import Library
@@ -137,6 +139,38 @@ async def agentflow_called(lab: Lab) -> str:
 async def chatflow_called(lab: Lab) -> str:
     """A child execution that answers, in a session of its own."""
     return await _called(lab, "Chat")
+
+
+async def _hanging_child(lab: Lab) -> tuple[UUID, UUID]:
+    """A run, and the one that it calls, whose model does not come to an end."""
+    team = await lab.agentflow(name="Team", agents=[{"name": "Hanging"}])
+    tools: JsonValue = [{"type": "run_flow", "flow_id": str(team.id)}]
+    call = ScriptedCall(name="run_flow", arguments={"message": "Hang."})
+    await lab.model.script(
+        Behaviour(system="Boss", tool_calls=(call,), times=1), Behaviour(user="^Hang", hang_after_tokens=1)
+    )
+    flow = await lab.agentflow(agents=[{"id": "b", "name": "Boss", "tools": tools}])
+    execution_id = await lab.start(flow, message="Go.")
+    events = await until(lab, execution_id, "StepScheduled", count=2)
+    await lab.model.wait_for_requests(2)
+    child = child_of(events[-1].to_event(str(execution_id), None).event_data)
+    return execution_id, UUID(child)
+
+
+async def agentflow_cancelled_calling(lab: Lab) -> str:
+    """Cancelled with a child execution under way."""
+    execution_id, _ = await _hanging_child(lab)
+    await cancel_execution(lab.runtime, execution_id, user_id=lab.user_id)
+    await lab.finish(execution_id)
+    return str(execution_id)
+
+
+async def agentflow_child_terminated(lab: Lab) -> str:
+    """Its child execution is ended from outside, and the agent goes on."""
+    execution_id, child_id = await _hanging_child(lab)
+    await run_handle(lab.runtime.client, child_id).terminate()
+    await lab.finish(execution_id)
+    return str(execution_id)
 
 
 async def agentflow_fallback(lab: Lab) -> str:
@@ -573,6 +607,8 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[str]]] = {
         agentflow_reset_approved,
         agentflow_calling_flows,
         agentflow_called,
+        agentflow_cancelled_calling,
+        agentflow_child_terminated,
         agentflow_fallback,
         agentflow_approved_by_deadline,
         agentflow_cancelled_at_once,

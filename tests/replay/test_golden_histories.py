@@ -34,6 +34,8 @@ ENDINGS = {
     "agentflow_reset_approved.2": ExecutionStatus.FAILED,
     "agentflow_calling_flows": ExecutionStatus.COMPLETED,
     "agentflow_called": ExecutionStatus.FAILED,
+    "agentflow_cancelled_calling": ExecutionStatus.CANCELLED,
+    "agentflow_child_terminated": ExecutionStatus.COMPLETED,
     "agentflow_fallback": ExecutionStatus.COMPLETED,
     "agentflow_approved_by_deadline": ExecutionStatus.COMPLETED,
     "agentflow_cancelled_at_once": ExecutionStatus.CANCELLED,

@@ -119,12 +119,13 @@ async def test_the_folded_state_is_what_the_workflow_held(file: Path) -> None:
     said = await hear(load(file))
     states = await states_at_every_cut(history)
     settled = dict(settled_cuts(history))
-    assert {each.task for each in said} == set(settled)
+    assert {each.task for each in said} <= set(settled)
     assert {node.status for node in states[1].node_executions} <= {NodeStatus.PENDING}
     before: RunProgress = states[1]
     done = 1
     for task, cut in settled.items():
-        answers = [each.progress for each in said if each.task == task]
+        # Of some tasks there is nothing to tell the workflow: that the cancellation of a child has arrived there.
+        answers = [each.progress for each in said if each.task == task] or [before]
         for between in range(done + 1, cut):
             check_between(states[between], [before, *answers], between)
         assert whole(states[cut]) == whole(answers[-1]), cut

@@ -174,10 +174,9 @@ _OTHERS: dict[str, st.SearchStrategy[ExecutionEventData]] = {
 
 
 def _reused(scheduled: StepScheduled) -> st.SearchStrategy[StepReused]:
-    shared = scheduled.model_dump(exclude={"type"})
-    done = StepReused(**shared, from_execution_id="e", edited=False, output={"text": "x"}, error=None)
-    failed = StepReused(**shared, from_execution_id="e", edited=False, output=None, error="It had failed.")
-    return st.sampled_from([done, failed])
+    known = {**scheduled.model_dump(exclude={"type"}), "from_execution_id": "e", "edited": False}
+    outcomes = ({"output": {"text": "x"}, "error": None}, {"output": None, "error": "It had failed."})
+    return st.sampled_from([StepReused.model_validate(known | outcome) for outcome in outcomes])
 
 
 def _step_ends(step_id: str, kind: str, attempt: int) -> st.SearchStrategy[ExecutionEventData]:

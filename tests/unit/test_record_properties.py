@@ -48,13 +48,13 @@ def test_every_event_survives_its_way_to_a_client_and_back(member: type[BaseMode
 
 
 @given(made_runs())
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=40)
 def test_every_prefix_of_a_run_is_a_valid_state_and_what_is_done_stays_done(run: MadeRun) -> None:
     check_states(run.events)
 
 
 @given(made_runs())
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 def test_folding_on_is_folding_from_the_beginning(run: MadeRun) -> None:
     check_folding_on(run.events)
 

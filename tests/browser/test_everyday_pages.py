@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 from typing import cast
 
-import aiohttp
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.console import fits, serious_findings
 from tests.support.product import API, JsonObject, Product
 from tests.support.scripted_model import Behaviour, ScriptedModel
+from tests.support.uploads import until, uploaded
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -23,11 +23,10 @@ SHIPS = "# Ships\n\nShips float because they displace water.\n"
 async def base(product: Product) -> JsonObject:
     """A knowledge base with a document that is ready, and one that could not be read."""
     made = await product.post(f"{API}/knowledgebases", {"name": "Handbook"})
-    for name, content in (("ships.md", SHIPS), ("broken.pdf", "no PDF")):
-        form = aiohttp.FormData()
-        form.add_field("file", content.encode(), filename=name)
-        async with product.http.post(f"{API}/knowledgebases/{made['id']}/documents", data=form) as response:
-            response.raise_for_status()
+    path = f"{API}/knowledgebases/{made['id']}"
+    for name, content, status in (("ships.md", SHIPS, "ready"), ("broken.pdf", "no PDF", "failed")):
+        document = await uploaded(product, path, name, content)
+        await until(product, f"{path}/documents/{document['id']}", status=status)
     return made
 
 
@@ -138,9 +137,9 @@ async def test_the_audit_log_is_searched_checked_and_exported(page: Page, chatfl
     await page.goto("/audit")
     await page.get_by_label("What", exact=True).fill("FlowCreated")
     await page.get_by_role("button", name="Apply").click()
+    await expect(page.get_by_role("cell", name="KnowledgeBaseCreated")).to_have_count(0)
     helper = page.get_by_role("row", name=str(chatflow["name"]))
     await expect(helper).to_contain_text("FlowCreated")
-    await expect(page.get_by_role("cell", name="KnowledgeBaseCreated")).to_have_count(0)
     assert "event_type=FlowCreated" in page.url
     await helper.get_by_role("button", name="Details").click()
     await expect(page.get_by_role("dialog")).to_contain_text('"name": "Helper"')
@@ -157,6 +156,26 @@ async def test_the_audit_log_is_searched_checked_and_exported(page: Page, chatfl
         link = hashlib.sha256(link + hashlib.sha256(sealed["entry"].encode()).digest()).digest()
         assert sealed["hash"] == link.hex()
     assert link
+
+
+async def test_a_key_is_made_used_and_taken_away(page: Page, product: Product, browser: Browser) -> None:
+    await page.goto("/keys")
+    await page.get_by_label("Name", exact=True).fill("nightly import")
+    await page.get_by_role("button", name="Create").click()
+    key = await page.get_by_test_id("key").inner_text()
+    stranger = await browser.new_page()
+    await stranger.goto(product.base_url)
+    await stranger.get_by_label("Token or API key").fill(key)
+    await stranger.get_by_role("button", name="Log in").click()
+    await expect(stranger.get_by_role("heading", name="Flows")).to_be_visible()
+    await stranger.close()
+
+    await page.reload()
+    await expect(page.get_by_role("cell", name=key[:8])).to_be_visible()
+    await expect(page.get_by_text(key)).to_have_count(0)
+    await page.get_by_role("button", name="Delete: nightly import").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(page.get_by_text("No keys yet.")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -181,6 +200,7 @@ async def test_pages_are_accessible_on_a_phone_in_korean(
         (f"/chat/{chatflow['id']}", "채팅"),
         ("/approvals", "승인"),
         ("/audit", "감사 로그"),
+        ("/keys", "API 키"),
     ):
         await page.goto(path)
         await expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()

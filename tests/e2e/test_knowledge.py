@@ -1,37 +1,16 @@
 """A document taken in by whole processes, with `kill -9` in the middle: no chunk is embedded or kept twice."""
 
-import asyncio
-
-import aiohttp
 import pytest
 
 from tests.support.product import API, JsonObject, Product
 from tests.support.scripted_embeddings import EmbeddingBehaviour
 from tests.support.scripted_model import ScriptedModel
+from tests.support.uploads import until, uploaded
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
 LONG = "\n\n".join(f"word{number} " * 20 for number in range(300))
 """Three batches of chunks of at most 50 tokens."""
-
-
-async def uploaded(product: Product, path: str, name: str, content: str) -> JsonObject:
-    form = aiohttp.FormData()
-    form.add_field("file", content.encode(), filename=name)
-    async with product.http.post(f"{path}/documents", data=form) as response:
-        assert response.status == 200
-        document: JsonObject = await response.json()
-        return document
-
-
-async def until(product: Product, path: str, **wanted: object) -> JsonObject:
-    """A document or knowledge base once its fields are these; the test's own time limit bounds the wait."""
-    while True:
-        document = await product.get(path)
-        if wanted.items() <= document.items():
-            return document
-        assert document.get("status") != "failed", document["error_message"]
-        await asyncio.sleep(0.05)
 
 
 async def test_a_killed_worker_embeds_only_the_batch_in_flight_again(product: Product, model: ScriptedModel) -> None:

@@ -25,6 +25,7 @@ export const pages: RouteObject[] = [
   { path: "knowledge/:id", lazy: () => import("./pages/knowledge/one") },
   { path: "approvals", lazy: () => import("./pages/approvals/inbox") },
   { path: "audit", lazy: () => import("./pages/audit/log") },
+  { path: "keys", lazy: () => import("./pages/keys/page") },
   { path: "*", element: createElement(NotFound) },
 ];
 
@@ -37,4 +38,5 @@ export const navigation: { to: string; name: Named }[] = [
   { to: "/knowledge", name: { en: "Knowledge", ko: "지식" } },
   { to: "/approvals", name: { en: "Approvals", ko: "승인" } },
   { to: "/audit", name: { en: "Audit log", ko: "감사 로그" } },
+  { to: "/keys", name: { en: "API keys", ko: "API 키" } },
 ];

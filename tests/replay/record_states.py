@@ -66,7 +66,7 @@ def _told(name: str, events: Sequence[ExecutionEvent]) -> JsonValue:
 
 def text_of(runs: dict[str, JsonValue]) -> str:
     """What the file holds: a line for each event and each state, so that a difference can be read."""
-    return json.dumps(runs, indent=None, ensure_ascii=False).replace('{"aggregate_id"', '\n{"aggregate_id"') + "\n"
+    return json.dumps(runs, ensure_ascii=False, sort_keys=True).replace('{"aggregate_id"', '\n{"aggregate_id"') + "\n"
 
 
 if __name__ == "__main__":

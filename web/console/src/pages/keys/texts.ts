@@ -8,7 +8,7 @@ export const useTexts = texts(
     nameHint: "What it is for, such as “nightly import”.",
     expires: "Valid until",
     expiresHint: "Empty: until it is deleted.",
-    never: "deleted",
+    never: "it is deleted",
     begins: "Begins with",
     lastUsed: "Last used",
     notUsed: "never",

@@ -11,8 +11,8 @@ MOST_FLOWS = 100
 # Classes of a million runs by flow, day and duration; in the usual 4 MB they would go through files.
 _MEMORY = text("SET LOCAL work_mem = '64MB'")
 # Durations fall into classes 2 % wide, and each class knows its longest: sorting a million durations three times, for
-# the whole, the flows and the days, would take longer than all the rest. `GROUPING` says of what a row is: 3 of the
-# whole, 1 of a flow, 2 of a day.
+# the whole, the flows and the days, would take about as long as all the rest. `GROUPING` says of what a row is: 3 of
+# the whole, 1 of a flow, 2 of a day.
 _STATISTICS = text(
     """
     WITH runs AS (

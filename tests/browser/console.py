@@ -21,3 +21,26 @@ async def fits(page: Page) -> bool:
     """Whether nothing sticks out of the page to the side."""
     fitting: bool = await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     return fitting
+
+
+async def make_team(page: Page, name: str) -> None:
+    """Make a team of a Finder and a Writer who works after it, from the list of flows; its page is open then."""
+    await page.get_by_role("link", name="New team").click()
+    await page.get_by_label("Name", exact=True).first.fill(name)
+    await page.get_by_role("button", name="Add an agent").click()
+    for index, agent in enumerate(("Finder", "Writer")):
+        box = page.get_by_role("group", name=f"Agent {index + 1}")
+        await box.get_by_label("Name").fill(agent)
+    await (
+        page.get_by_role("group", name="Agent 2")
+        .get_by_role("group", name="Works after")
+        .get_by_label("Finder")
+        .check()
+    )
+    await page.get_by_role("button", name="Create").click()
+
+
+async def run(page: Page, name: str) -> None:
+    """Run the flow whose page is open."""
+    await page.get_by_label("Message").fill("Why do ships float?")
+    await page.get_by_role("button", name=f"Run: {name}").click()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.console import serious_findings
+from tests.browser.console import make_team, run, serious_findings
 from tests.support.product import Product
 from tests.support.scripted_model import Behaviour, ScriptedModel
 
@@ -19,27 +19,6 @@ async def log_in(page: Page, product: Product, token: str) -> None:
     await page.get_by_label("Token or API key").fill(token)
     await page.get_by_role("button", name="Log in").click()
     await expect(page.get_by_role("heading", name="Flows")).to_be_visible()
-
-
-async def make_team(page: Page, name: str) -> None:
-    await page.get_by_role("link", name="New team").click()
-    await page.get_by_label("Name", exact=True).first.fill(name)
-    await page.get_by_role("button", name="Add an agent").click()
-    for index, agent in enumerate(("Finder", "Writer")):
-        box = page.get_by_role("group", name=f"Agent {index + 1}")
-        await box.get_by_label("Name").fill(agent)
-    await (
-        page.get_by_role("group", name="Agent 2")
-        .get_by_role("group", name="Works after")
-        .get_by_label("Finder")
-        .check()
-    )
-    await page.get_by_role("button", name="Create").click()
-
-
-async def run(page: Page, name: str) -> None:
-    await page.get_by_label("Message").fill("Why do ships float?")
-    await page.get_by_role("button", name=f"Run: {name}").click()
 
 
 async def test_a_team_is_made_run_watched_reloaded_and_wound_back(

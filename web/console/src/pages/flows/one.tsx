@@ -60,6 +60,7 @@ function Actions({ flow, etag, isOwn }: { flow: Flow; etag: string | undefined; 
   };
   return (
     <>
+      {flow.flow_type === "chatflow" && <Link className="button main" to={`/chat/${flow.id}`}>{t.chat}</Link>}
       {isOwn && <Link className="button" to={`/flows/${flow.id}/edit`}>{common.edit}</Link>}
       {isOwn && <Link className="button" to={`/flows/${flow.id}/versions`}>{t.versions}</Link>}
       <button type="button" onClick={() => void download()}>{common.export}</button>

@@ -54,10 +54,37 @@ function Supervisor({ agents }: { agents: AgentDraft[] }) {
       {Boolean(draft.at([...at, "enabled"])) && (
         <>
           <ChoiceField at={[...at, "decision_strategy"]} label={t.strategy} choices={entries(t.strategies)} />
+          {draft.at([...at, "decision_strategy"]) === "rule_based" && <Rules at={[...at, "rules"]} agents={agents} />}
           <NumberField at={[...at, "max_iterations"]} label={t.maxIterations} placeholder="10" min={1} max={1000} />
           <ChoiceField at={[...at, "fallback_agent_id"]} label={t.fallbackAgent} choices={agents.map(choiceOf)} none={t.nobody} />
         </>
       )}
+    </fieldset>
+  );
+}
+
+/** Which words in the task give it to which agent; the first rule that fits counts. */
+function Rules({ at, agents }: { at: Path; agents: AgentDraft[] }) {
+  const t = useFormTexts();
+  const common = useCommonTexts();
+  const draft = useDraft();
+  const rules = (draft.at(at) ?? []) as { when: string[]; agent: string }[];
+  return (
+    <fieldset className="choices">
+      <legend>{t.rules}</legend>
+      {rules.map((_, index) => (
+        <div className="columns" key={index}>
+          <ListField at={[...at, index, "when"]} label={t.ruleWhen(index + 1)} />
+          <ChoiceField at={[...at, index, "agent"]} label={t.ruleAgent} choices={agents.map(choiceOf)} />
+          <div className="field">
+            <button type="button" aria-label={`${common.remove}: ${t.ruleWhen(index + 1)}`}
+              onClick={() => draft.set(at, rules.filter((__, other) => other !== index))}>
+              {common.remove}
+            </button>
+          </div>
+        </div>
+      ))}
+      <button type="button" onClick={() => draft.set(at, [...rules, { when: [], agent: agents[0]?.id ?? "" }])}>{t.addRule}</button>
     </fieldset>
   );
 }

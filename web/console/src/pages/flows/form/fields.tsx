@@ -68,7 +68,7 @@ export function ChoicesField({ at, label, choices }: Placed & { choices: readonl
   const toggle = (value: string, isChosen: boolean) =>
     draft.set(at, isChosen ? [...chosen, value] : chosen.filter((each) => each !== value));
   return (
-    <fieldset className="choices" aria-invalid={problem ? true : undefined}>
+    <fieldset className="choices" tabIndex={-1} aria-invalid={problem ? true : undefined}>
       <legend>{label}</legend>
       {problem && <div className="error">{problem}</div>}
       {choices.map((choice) => (
@@ -82,16 +82,22 @@ export function ChoicesField({ at, label, choices }: Placed & { choices: readonl
 /** A list of texts, parted by commas or, with `lines`, by line ends. */
 export function ListField({ at, lines, ...field }: Placed & { lines?: boolean }) {
   const draft = useDraft();
-  const [text, setText] = useState(() => ((draft.at(at) ?? []) as string[]).join(lines ? "\n" : ", "));
-  const change = (written: string) => {
-    setText(written);
-    draft.set(at, written.split(lines ? "\n" : ",").map((part) => part.trim()).filter(Boolean));
+  const list = (draft.at(at) ?? []) as string[];
+  const [written, setWritten] = useState("");
+  // As it was written, with the comma that has just been typed, as long as the list says the same.
+  const isOwn = JSON.stringify(listOf(written, lines)) === JSON.stringify(list);
+  const change = (text: string) => {
+    setWritten(text);
+    draft.set(at, listOf(text, lines));
   };
-  const shared = { ...field, value: text, error: draft.problemAt(at) };
+  const shared = { ...field, value: isOwn ? written : list.join(lines ? "\n" : ", "), error: draft.problemAt(at) };
   return lines
     ? <TextArea {...shared} onChange={({ target }) => change(target.value)} />
     : <Input {...shared} onChange={({ target }) => change(target.value)} />;
 }
+
+const listOf = (text: string, lines?: boolean) =>
+  text.split(lines ? "\n" : ",").map((part) => part.trim()).filter(Boolean);
 
 /** Which model: the provider's name and the model's, both or neither. */
 export function ModelFields({ at, labels, hint }: { at: Path; labels: { provider: string; model: string }; hint?: string }) {

@@ -20,7 +20,7 @@ export function newFlow(kind: Flow["flow_type"]): Json {
   return { ...shared, chat_config: { concurrent_turns: "queue" }, memory_config: { type: "buffer" }, rag_config: { retrieval_strategy: "similarity" } };
 }
 
-/** A flow as its form shows it: dependencies by ids, so that names can change. */
+/** A flow as its form shows it: agents are named by their ids, so that names can change. */
 export function shapeOf(flow: Flow): Json {
   const shown = pick(flow as unknown as Json, [...COMMON, ...OWN[flow.flow_type]]);
   if (flow.flow_type !== "agentflow") return shown;
@@ -28,7 +28,12 @@ export function shapeOf(flow: Flow): Json {
   const ids = new Map(agents.map(({ id, name }) => [name, id]));
   const byId = new Set(agents.map(({ id }) => id));
   const idOf = (named: string) => (byId.has(named) ? named : (ids.get(named) ?? named));
-  return { ...shown, agents: agents.map((agent) => ({ ...agent, dependencies: (agent.dependencies ?? []).map(idOf) })) };
+  const { rules = [], ...supervisor } = flow.supervisor_config ?? {};
+  return {
+    ...shown,
+    agents: agents.map((agent) => ({ ...agent, dependencies: (agent.dependencies ?? []).map(idOf) })),
+    supervisor_config: { ...supervisor, rules: rules.map((rule) => ({ ...rule, agent: idOf(rule.agent) })) },
+  };
 }
 
 /** The fields that were changed, as `PUT` takes them. */

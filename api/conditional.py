@@ -2,10 +2,14 @@
 
 import re
 from hashlib import blake2b
+from typing import Any
 
 from fastapi import Request, Response
 
 from perdure.domain.errors import PreconditionFailedError
+
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "What `If-None-Match` names is current."}}
+"""What the description of a route says of `json_answer`."""
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 _HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}

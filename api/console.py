@@ -3,6 +3,7 @@
 Its pages answer with one document, in which the browser's router shows what the address names.
 """
 
+import mimetypes
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -53,8 +54,13 @@ async def send_console_file(name: str, request: Request) -> Response:
     if not folder.is_dir():
         raise HTTPException(_NOT_FOUND)
     files = StaticFiles(directory=folder)
-    response = await files.get_response(name, request.scope)
-    response.headers.update({**_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"})
+    headers = {**_HEADERS, "Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", "") and (folder / f"{name}.gz").is_file():
+        response = await files.get_response(f"{name}.gz", request.scope)
+        headers |= {"Content-Encoding": "gzip", "Content-Type": f"{mimetypes.guess_type(name)[0]}; charset=utf-8"}
+    else:
+        response = await files.get_response(name, request.scope)
+    response.headers.update(headers)
     return response
 
 

@@ -179,7 +179,7 @@ def _team(name: str) -> JsonObject:
 
 
 async def _use(page: Page, product: Product, flow_ids: Sequence[str], *, cached: bool) -> None:
-    """Browse, open, edit, run: what somebody does who looks for a team, mends it, and tries it."""
+    """Browse, open, edit, run: what somebody does who looks through teams, mends two of them and tries these."""
 
     async def go(path: str, heading: str) -> None:
         if not cached:
@@ -191,11 +191,13 @@ async def _use(page: Page, product: Product, flow_ids: Sequence[str], *, cached:
         await expect(page.get_by_role("heading", name=heading).first).to_be_visible()
         await page.wait_for_load_state("networkidle")
 
-    for flow_id in flow_ids:
+    for number, flow_id in enumerate(flow_ids):
         name = str((await product.get(f"{API}/flows/{flow_id}"))["name"])
         for _ in range(2):  # there, back to the list to compare, and there again
             await go("/flows", "Flows")
             await go(f"/flows/{flow_id}", name)
+        if number % 2 == 0:
+            continue
         await go(f"/flows/{flow_id}/edit", name)
         await page.get_by_label("Description").first.fill("Mended.")
         await page.get_by_role("button", name="Save").click()

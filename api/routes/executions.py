@@ -4,11 +4,13 @@ from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.bodies import StrictJsonRoute
+from api.conditional import NOT_MODIFIED, json_answer
 from api.deps import Caller, ReaderDep, RuntimeDep
 from api.explanation_examples import EXPLANATIONS
 from api.problems import problems
@@ -132,25 +134,36 @@ async def execute_agentflow(
     return await _execute(runtime, asked, flow_type=FlowType.AGENTFLOW, seconds=wait)
 
 
-@router.get("/flows/{flow_id}/executions", operation_id="listFlowExecutions", responses=problems(401, 404, 422, 503))
+@router.get(
+    "/flows/{flow_id}/executions",
+    operation_id="listFlowExecutions",
+    response_model=ExecutionPage,
+    responses={**NOT_MODIFIED, **problems(401, 404, 422, 503)},
+)
 async def list_flow_executions(
+    request: Request,
     flow_id: UUID,
     caller: Caller,
     runtime: RuntimeDep,
     limit: Limit = 20,
     offset: Offset = 0,
     status: ExecutionStatus | None = None,
-) -> ExecutionPage:
+) -> Response:
     """The caller's runs of one flow, newest first."""
     async with runtime.single.connect() as connection:
         await get_flow(connection, flow_id, user_id=caller.id)
         wanted = ExecutionFilter(user_id=caller.id, flow_id=flow_id, status=status)
-        executions, total = await list_executions(connection, wanted, limit=limit, offset=offset)
-    return ExecutionPage(executions=executions, total=total)
+        return await _page(request, connection, wanted, limit, offset)
 
 
-@router.get("/executions", operation_id="listExecutions", responses=problems(401, 422, 503))
+@router.get(
+    "/executions",
+    operation_id="listExecutions",
+    response_model=ExecutionPage,
+    responses={**NOT_MODIFIED, **problems(401, 422, 503)},
+)
 async def list_all_executions(
+    request: Request,
     caller: Caller,
     runtime: RuntimeDep,
     limit: Limit = 20,
@@ -158,18 +171,31 @@ async def list_all_executions(
     status: ExecutionStatus | None = None,
     flow_id: UUID | None = None,
     session_id: Annotated[str | None, Query(max_length=255)] = None,
-) -> ExecutionPage:
+) -> Response:
     """All of the caller's runs, newest first; those of deleted flows too."""
     async with runtime.single.connect() as connection:
         wanted = ExecutionFilter(user_id=caller.id, flow_id=flow_id, status=status, session_id=session_id)
-        executions, total = await list_executions(connection, wanted, limit=limit, offset=offset)
-    return ExecutionPage(executions=executions, total=total)
+        return await _page(request, connection, wanted, limit, offset)
 
 
-@router.get("/executions/{execution_id}", operation_id="getExecution", responses=problems(401, 404, 422, 503))
-async def read_one(execution_id: UUID, caller: Caller, runtime: RuntimeDep) -> Execution:
+async def _page(
+    request: Request, connection: AsyncConnection, wanted: ExecutionFilter, limit: int, offset: int
+) -> Response:
+    executions, total = await list_executions(connection, wanted, limit=limit, offset=offset)
+    page = ExecutionPage(executions=executions, total=total)
+    return json_answer(request, page.__pydantic_serializer__.to_json(page))
+
+
+@router.get(
+    "/executions/{execution_id}",
+    operation_id="getExecution",
+    response_model=Execution,
+    responses={**NOT_MODIFIED, **problems(401, 404, 422, 503)},
+)
+async def read_one(request: Request, execution_id: UUID, caller: Caller, runtime: RuntimeDep) -> Response:
     """One run as it is now; while it runs, its steps are read from Temporal."""
-    return await get_execution(runtime, execution_id, user_id=caller.id)
+    execution = await get_execution(runtime, execution_id, user_id=caller.id)
+    return json_answer(request, execution.__pydantic_serializer__.to_json(execution))
 
 
 @router.get(

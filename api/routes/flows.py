@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import examples
 from api.bodies import StrictJsonRoute
-from api.conditional import IfMatch, json_answer
+from api.conditional import NOT_MODIFIED, IfMatch, json_answer
 from api.deps import Caller, OriginDep, ReaderDep, RuntimeDep
 from api.problems import problems
 from perdure.bootstrap import Runtime
@@ -33,7 +33,6 @@ PREFIX = "/api/agent-builder"
 _TAGS_HEADER = {
     "ETag": {"description": "Version and contents, for `If-None-Match` and `If-Match`.", "schema": {"type": "string"}}
 }
-_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "What `If-None-Match` names is current."}}
 
 router = APIRouter(prefix=PREFIX, tags=["flows"], route_class=StrictJsonRoute)
 
@@ -147,7 +146,7 @@ async def _page(request: Request, reader: AsyncEngine, caller: User, query: Flow
     FLOWS.path,
     operation_id="listFlows",
     response_model=FlowPage,
-    responses={**answers_with(examples.page(examples.AGENTFLOW), 400, 401, 422, 503), **_NOT_MODIFIED},
+    responses={**answers_with(examples.page(examples.AGENTFLOW), 400, 401, 422, 503), **NOT_MODIFIED},
 )
 async def list_all(
     request: Request, query: Annotated[FlowQuery, Query()], caller: Caller, reader: ReaderDep
@@ -161,7 +160,7 @@ def _add_list(collection: Collection) -> None:
         collection.path,
         operation_id=f"list{collection.plural}",
         response_model=FlowPage,
-        responses={**answers_with(examples.page(collection.example), 400, 401, 422, 503), **_NOT_MODIFIED},
+        responses={**answers_with(examples.page(collection.example), 400, 401, 422, 503), **NOT_MODIFIED},
     )
     async def list_page(
         request: Request, query: Annotated[FlowsOfKindQuery, Query()], caller: Caller, reader: ReaderDep
@@ -176,7 +175,7 @@ def _add_read(collection: Collection) -> None:
         f"{collection.path}/{{flow_id}}",
         operation_id=f"get{collection.singular}",
         response_model=collection.view,
-        responses={**answers_with(collection.example, 401, 404, 503), **_NOT_MODIFIED},
+        responses={**answers_with(collection.example, 401, 404, 503), **NOT_MODIFIED},
     )
     async def get_one(request: Request, flow_id: UUID, caller: Caller, reader: ReaderDep) -> Response:
         """Read one flow: an own one, or a public one."""

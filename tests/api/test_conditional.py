@@ -14,7 +14,8 @@ from tests.api.callers import FLOWS, Caller
 async def test_a_known_flow_or_list_is_not_sent_again(alice: Caller, form: str) -> None:
     flow = await alice.agentflow()
 
-    for path in (FLOWS, f"{FLOWS}/{flow['id']}"):
+    runs = f"{FLOWS}/{flow['id']}/executions"
+    for path in (FLOWS, f"{FLOWS}/{flow['id']}", runs, "/api/agent-builder/executions"):
         tag = (await alice.ask("GET", path)).headers["etag"]
         again = await alice.ask("GET", path, headers={"If-None-Match": form.format(tag)})
         assert again.status_code == 304

@@ -1,5 +1,6 @@
 """The console's addresses: its document at its pages, its files for ever, and nothing of it at the API's."""
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,19 @@ async def test_files_of_the_build_are_kept_for_ever_and_nothing_beside_them_is_s
     assert "immutable" in script.headers["Cache-Control"]
     assert (await stranger.ask("GET", "/assets/none.js")).status_code == 404
     assert (await stranger.ask("GET", "/assets/..%2Findex.html")).status_code == 404
+
+
+async def test_a_file_is_sent_compressed_where_that_is_taken_and_there(stranger: Call, built: Path) -> None:
+    (built / "assets").mkdir(parents=True)
+    (built / "assets" / "index-1.js").write_text("let one = 1;")
+    (built / "assets" / "index-1.js.gz").write_bytes(gzip.compress(b"let one = 1;"))
+    packed = await stranger.ask("GET", "/assets/index-1.js", headers={"Accept-Encoding": "gzip, br"})
+    plain = await stranger.ask("GET", "/assets/index-1.js", headers={"Accept-Encoding": "identity"})
+    assert (packed.text, plain.text) == ("let one = 1;", "let one = 1;")
+    assert (packed.headers.get("Content-Encoding"), plain.headers.get("Content-Encoding")) == ("gzip", None)
+    assert packed.headers["Content-Type"] == plain.headers["Content-Type"]
+    assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    assert "immutable" in packed.headers["Cache-Control"]
 
 
 @pytest.mark.usefixtures("built")

@@ -4,7 +4,7 @@ import { useEffect, useState } from "react";
 import type { ExecuteOptions, StartOptions } from "../calls/executions";
 import type { QueryOf } from "../calls/query";
 import { afterFrame, NOTHING_YET, type LiveRun } from "../live";
-import type { ForkRequest, JsonValue } from "../schema";
+import type { Execution, ForkRequest, JsonValue } from "../schema";
 import { usePerdure } from "./context";
 import { AGAIN, FRESH, STATISTICS_AGAIN } from "./freshness";
 import { queryKeys } from "./keys";
@@ -18,23 +18,27 @@ export function useFlowExecutions(flowId: string, query: QueryOf<"listFlowExecut
   });
 }
 
-/** Of all flows, newest first; asked for again while they are shown. */
-export function useExecutions(query: QueryOf<"listExecutions"> = {}) {
+/** Of all flows, newest first; asked for again every few seconds while they are shown and `isAsking`. */
+export function useExecutions(query: QueryOf<"listExecutions"> = {}, isAsking = true) {
   const client = usePerdure();
   return useQuery({
     queryKey: queryKeys.executionList(query),
     queryFn: () => client.flowsAPI.getAllExecutions(query),
     placeholderData: keepPreviousData,
-    refetchInterval: AGAIN,
+    staleTime: isAsking ? AGAIN : FRESH,
+    refetchInterval: isAsking ? AGAIN : false,
   });
 }
+
+const UNDER_WAY = new Set<Execution["status"] | undefined>([undefined, "pending", "running"]);
 
 export function useExecution(id: string) {
   const client = usePerdure();
   return useQuery({
     queryKey: queryKeys.execution(id),
     queryFn: () => client.flowsAPI.getExecution(id),
-    staleTime: FRESH,
+    // One that has ended stays as it is.
+    staleTime: ({ state }) => (UNDER_WAY.has(state.data?.status) ? FRESH : Infinity),
   });
 }
 
@@ -140,7 +144,7 @@ export interface ExecutionStream extends LiveRun {
 
 const BEFORE: ExecutionStream = { ...NOTHING_YET, isOver: false, error: undefined };
 
-/** A run as it happens. When it is over, what was kept of its executions is read anew. */
+/** A run as it happens. When that ends it, what was kept of executions is read anew. */
 export function useExecutionStream(id: string): ExecutionStream {
   const client = usePerdure();
   const queries = useQueryClient();
@@ -155,7 +159,8 @@ export function useExecutionStream(id: string): ExecutionStream {
       }
       if (leaving.signal.aborted) return;
       setStream((shown) => ({ ...shown, isOver: true }));
-      await queries.invalidateQueries({ queryKey: queryKeys.executions });
+      const known = queries.getQueryData<Execution>(queryKeys.execution(id));
+      if (UNDER_WAY.has(known?.status)) await queries.invalidateQueries({ queryKey: queryKeys.executions });
     };
     follow().catch((error: unknown) => {
       if (!leaving.signal.aborted) setStream((shown) => ({ ...shown, error }));

@@ -15,7 +15,7 @@ export const queryKeys = {
   flowExecutions: (flowId: string, query: QueryOf<"listFlowExecutions">) => ["executions", "of", flowId, query] as const,
   execution: (id: string) => ["executions", "one", id] as const,
   explanation: (id: string) => ["executions", "explanation", id] as const,
-  temporalRun: (id: string) => ["executions", "temporal", id] as const,
+  temporalRun: (id: string) => ["temporal", id] as const,
   statistics: (query: QueryOf<"getExecutionStatistics">) => ["executions", "statistics", query] as const,
   executionDiff: (a: string, b: string) => ["executions", "diff", a, b] as const,
   approvals: ["approvals"] as const,

@@ -12,7 +12,7 @@ export function CompareWith({ execution }: { execution: Execution }) {
   const statuses = useStatusTexts();
   const format = useFormat();
   const navigate = useNavigate();
-  const { data } = useExecutions({ flow_id: execution.flow_id, limit: 50 });
+  const { data } = useExecutions({ flow_id: execution.flow_id, limit: 50 }, false);
   const others = data?.executions.filter(({ id }) => id !== execution.id) ?? [];
   const parent = execution.forked_from?.execution_id;
   if (others.length === 0 && !parent) return null;

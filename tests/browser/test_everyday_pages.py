@@ -35,7 +35,7 @@ async def chatflow(product: Product, base: JsonObject) -> JsonObject:
     """A chatflow that asks the knowledge base."""
     return await product.post(
         f"{API}/chatflows",
-        {"name": "Helper", "rag_config": {"enabled": True, "knowledgebase_ids": [base["id"]], "top_k": 1}},
+        {"name": "Harbourmaster", "rag_config": {"enabled": True, "knowledgebase_ids": [base["id"]], "top_k": 1}},
     )
 
 
@@ -94,7 +94,7 @@ async def test_a_chat_shows_its_sources_outlives_a_reload_and_stops(
     await model.reset()
     await model.script(*[Behaviour(text=WORDS, token_delay_ms=40)] * 2)
     await page.goto("/chat")
-    await page.get_by_label("Chatflow").select_option("Helper")
+    await page.get_by_label("Chatflow").select_option("Harbourmaster")
     await page.get_by_label("Your message").fill("Why do ships float?")
     await page.get_by_label("Your message").press("Enter")
     answering = page.get_by_test_id("answering")
@@ -142,7 +142,7 @@ async def test_the_audit_log_is_searched_checked_and_exported(page: Page, chatfl
     await expect(helper).to_contain_text("FlowCreated")
     assert "event_type=FlowCreated" in page.url
     await helper.get_by_role("button", name="Details").click()
-    await expect(page.get_by_role("dialog")).to_contain_text('"name": "Helper"')
+    await expect(page.get_by_role("dialog")).to_contain_text('"name": "Harbourmaster"')
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).to_have_count(0)
 

@@ -10655,6 +10655,13 @@ export interface operations {
                     "application/json": components["schemas"]["ExecutionPage"];
                 };
             };
+            /** @description What `If-None-Match` names is current. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description No token, or one that is not valid. */
             401: {
                 headers: {
@@ -11251,6 +11258,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Execution"];
                 };
+            };
+            /** @description What `If-None-Match` names is current. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description No token, or one that is not valid. */
             401: {
@@ -13570,6 +13584,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ExecutionPage"];
                 };
+            };
+            /** @description What `If-None-Match` names is current. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description No token, or one that is not valid. */
             401: {

@@ -209,7 +209,8 @@ async def _use(page: Page, product: Product, flow_ids: Sequence[str], *, cached:
         run = page.url.removeprefix(product.base_url)
         await go("/executions", "Executions")
         await go(run, name)
-        await go("/executions", "Executions")
+        await go("/flows", "Flows")
+        await go(f"/flows/{flow_id}", name)
 
 
 async def _log_in(page: Page, product: Product, token: str) -> None:

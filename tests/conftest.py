@@ -27,6 +27,7 @@ _GROUPS = {
 _OWN_SERVERS = ("test_up.py", "test_deployment.py")
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist asks for the groups when it has its turn
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests run in one process."""
     for item in items:

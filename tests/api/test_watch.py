@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 
 from perdure.bootstrap import Runtime
 from perdure.storage.users import ensure_user
+from perdure.temporal.history import Records
 from perdure.watching import Place, Watching
 from tests.support.event_reading import ReadEvent, event_stream
 from tests.support.resetting import send_back
@@ -204,7 +205,7 @@ class _Counting(Interceptor):
 async def test_a_thousand_watchers_of_a_run_cost_one_call(lab: Lab) -> None:
     counting = _Counting()
     client = Client(**{**lab.runtime.client.config(), "interceptors": [counting]})  # type: ignore[typeddict-item]
-    watching = Watching(replace(lab.runtime, client=client))
+    watching = Watching(replace(lab.runtime, client=client, records=Records(client, lab.runtime.single)))
     await lab.model.script(Behaviour(text=WORDS, hang_after_tokens=3))
     execution_id = await lab.start(await lab.agentflow(agents=[{"name": "Solo"}]), message="Go.")
     waiting = asyncio.Semaphore(0)

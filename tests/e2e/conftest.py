@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.support.product import Product
+from tests.support.product import API, Product
 from tests.support.scripted_model import ScriptedModel
 
 
@@ -22,6 +22,10 @@ async def shared_product(tmp_path_factory: pytest.TempPathFactory, model: Script
 
 @pytest.fixture
 async def product(shared_product: Product, model: ScriptedModel) -> Product:
-    """The running product, with a model that has forgotten what other tests told it."""
+    """The running product, no run of other tests in it, with a model that has forgotten what they told it."""
+    while running := await shared_product.running():
+        for execution_id in running:
+            await shared_product.call("POST", f"{API}/executions/{execution_id}/cancel")
+            await shared_product.ended(execution_id)
     await model.reset()
     return shared_product

@@ -30,7 +30,7 @@ async def decided(product: Product, path: str, body: JsonObject) -> JsonObject:
 
 async def test_a_run_waits_through_kill_9_and_goes_on_with_the_decision(product: Product, model: ScriptedModel) -> None:
     flow_id = str((await product.post(f"{API}/agentflows", TEAM))["id"])
-    await model.script(Behaviour(text="one"), Behaviour(text="two"))
+    await model.script(Behaviour(system="One", text="one"), Behaviour(system="Two", text="two"))
     execution = await product.post(f"{API}/flows/{flow_id}/execute", {"input_data": {"message": "Go."}})
     approval = await product.asked(execution["id"])
     await product.kill("worker")

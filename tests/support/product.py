@@ -76,6 +76,8 @@ class Product:
         """
         for command in commands:
             own = {**self.environment, **(environment or {})}
+            # Measuring coverage doubles the time that they take to start; other tests measure the same code.
+            own.pop("COVERAGE_PROCESS_CONFIG", None)
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -155,6 +157,15 @@ class Product:
             if execution["status"] in {"completed", "failed", "cancelled"}:
                 return execution
             await asyncio.sleep(POLL_SECONDS)
+
+    async def running(self) -> list[str]:
+        """The executions that have not ended, by the list."""
+        found: list[str] = []
+        for status in ("pending", "running"):
+            executions = (await self.get(f"{API}/executions?status={status}&limit=100"))["executions"]
+            if isinstance(executions, list):
+                found += [str(each["id"]) for each in executions if isinstance(each, dict)]
+        return found
 
     async def asked(self, execution_id: JsonValue) -> JsonObject:
         """The first approval that an execution asks for, once it does."""

@@ -62,7 +62,7 @@ function Run({ execution }: { execution: Execution }) {
       {state && <Steps state={state} stream={isNow ? stream : null} chosen={chosenNode} onShowAll={() => chooseNode(null)} onFork={setForkFrom} />}
       {state?.error_message && <div className="card problem" role="alert"><strong>{t.failed}</strong> {state.error_message}</div>}
       {state?.output_data && <><h2>{t.output}</h2><div className="card"><pre data-testid="output">{textOf(state.output_data)}</pre></div></>}
-      <CompareWith execution={execution} />
+      {stream.isOver && <CompareWith execution={execution} />}
       {forkFrom !== null && <ForkDialog execution={execution} step={forkFrom || undefined} onClose={() => setForkFrom(null)} />}
     </Page>
   );

@@ -10,6 +10,7 @@ from sqlalchemy import Boolean, Row, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from perdure.domain.audit import called_from
 from perdure.domain.chats import INTERRUPTED, SESSION_CREATED
 from perdure.domain.errors import ConflictError
 from perdure.domain.events import Event
@@ -83,7 +84,7 @@ async def upsert_session(
             event_type=SESSION_CREATED,
             event_data={"session_id": session_id, "chatflow_id": str(flow_id)},
             user_id=user_id,
-            metadata={},
+            metadata=called_from() or {},
             timestamp=datetime.now(UTC),
             version=1,
         )

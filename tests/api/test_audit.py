@@ -59,6 +59,18 @@ async def test_a_change_says_who_from_where_before_and_after(alice: Caller) -> N
     assert {event["user_id"] for event in (created, updated, deleted)} == {alice.user.id}
 
 
+async def test_a_session_says_from_where_its_first_message_came(lab: Lab, alice: Caller) -> None:
+    chat = {"llm_provider": "openai", "llm_model": "scripted"}
+    flow = await alice.ok("POST", CHATFLOWS, json={"name": "Helper", "chat_config": chat})
+    for message in ("Hi.", "Again."):
+        input_data = {"message": message, "session_id": "s"}
+        await alice.ok("POST", f"{FLOWS}/{flow['id']}/execute", params={"wait": 30}, json={"input_data": input_data})
+    (created,) = await log(alice, event_type="SessionCreated")
+    assert (created["user_id"], created["metadata"]["source"]) == (alice.user.id, "api")
+    assert created["metadata"]["ip"] == "127.0.0.1"
+    assert len(await lab.model.requests()) == 2
+
+
 async def test_a_runs_start_and_end_are_in_it_with_where_it_was_asked_for(lab: Lab, alice: Caller) -> None:
     flow = await alice.agentflow(supervisor_config={"llm_provider": "openai", "llm_model": "scripted"})
     run = await alice.ok("POST", f"{FLOWS}/{flow['id']}/execute?wait=20", json={"input_data": {"message": "Go."}})

@@ -75,14 +75,14 @@ def build_worker(
     runner: WorkflowRunner | None = None,
 ) -> Worker:
     """Build a worker over the runtime's client. Tests leave it unversioned and give it the checking runner."""
-    generating = GenerateActivities(runtime.models, toolbox, runtime.single, live)
+    generating = GenerateActivities(runtime.llm.models, toolbox, runtime.single, live)
     calling = ToolActivities(toolbox, runtime.single, live)
     subflows = SubflowActivities(runtime.sessions)
     recording = RecordActivities(runtime.client, runtime.sessions, runtime.single)
     remembering = MemoryActivities(runtime.sessions)
     patient = PatientDatabase(runtime.sessions, runtime.single)
-    documents = DocumentActivities(patient, runtime.embeddings)
-    reindexing = ReindexActivities(patient, runtime.embeddings)
+    documents = DocumentActivities(patient, runtime.llm.embeddings)
+    reindexing = ReindexActivities(patient, runtime.llm.embeddings)
     housekeeping = HousekeepingActivities(runtime.records, runtime.sessions)
     archiving = ArchivingActivities(runtime.records, runtime.sessions, runtime.settings.archive)
     return Worker(

@@ -16,8 +16,9 @@ from perdure.domain.memories import MemoryUse
 from perdure.domain.runs import GenerateInput, GenerateResult, StepRef
 from perdure.domain.text import storable, storable_json
 from perdure.domain.tools import BadToolError, tool_step_id
-from perdure.live import LiveWriter, Token, ToolCalled
-from perdure.llm import ModelCallError, Models
+from perdure.live import LiveWriter, ToolCalled
+from perdure.llm import ModelCallError
+from perdure.llm.models import Models
 from perdure.orchestration.prompts import with_context
 from perdure.storage.transcripts import Words, keep_answer, keep_partial, kept_answer, read_words
 from perdure.storage.turn_steps import calls_of
@@ -69,18 +70,24 @@ class GenerateActivities:
             self._live.publish(step.execution_id, called)
 
     async def _call(self, step: GenerateInput, request: GenerationRequest, ref: StepRef, attempt: int) -> Generation:
-        stream = _Stream(self._live, ref, attempt)
+        speech = self._live.speech(ref.execution_id, ref.step_id, attempt)
+        said: list[str] = []
+
+        def say(text: str) -> None:
+            said.append(text)
+            speech.say(text)
+
         try:
             async with asyncio.timeout(step.timeout_seconds):
-                return await self._models.generate(request, on_text=stream.add)
+                return await self._models.generate(request, on_text=say)
         except ModelCallError as error:
             failure = error
         except TimeoutError:
             failure = too_slow(step)
         except asyncio.CancelledError:
             # The next message may want to know what was said before it cut this answer off.
-            if step.conversation and stream.text:
-                await self._attempts.within_reach(keep_partial, (ref, storable(stream.text)))
+            if step.conversation and said:
+                await self._attempts.within_reach(keep_partial, (ref, storable("".join(said))))
             raise
         # Raised out here: the provider's error is no part of the chain that history keeps.
         raise await self._attempts.failed(ref, failure, name="ModelCallFailed", max_retries=step.max_retries)
@@ -122,25 +129,6 @@ class GenerateActivities:
             output_schema=step.output_schema,
         )
         return request, remembered.use if remembered and step.memory else None
-
-
-class _Stream:
-    """Numbers the pieces of one attempt."""
-
-    def __init__(self, live: LiveWriter, ref: StepRef, attempt: int) -> None:
-        self._live = live
-        self._ref = ref
-        self._attempt = attempt
-        self._next = 0
-        self.text = ""
-        """What came so far."""
-
-    def add(self, text: str) -> None:
-        """Publish the next piece."""
-        token = Token(node_id=self._ref.step_id, attempt=self._attempt, index=self._next, text=text)
-        self._live.publish(self._ref.execution_id, token)
-        self._next += 1
-        self.text += text
 
 
 def _text(said: StepRef | str, words: Mapping[StepRef, Words]) -> str:

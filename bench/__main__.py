@@ -26,8 +26,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from bench.bare_temporal import BareTemporal
 from bench.measure import Call, Figure, measure, measure_beside, measure_steps
-from perdure.embedded.endpoints import resolve_endpoints
-from perdure.settings import Settings
 from tests.support.product import API, CHECKOUT, Product, free_port
 from tests.support.scripted_model import ScriptedModel
 
@@ -282,7 +280,7 @@ async def run(calls: int, parts: set[str]) -> list[Figure]:
                     figures += await _teams(product, calls)
                 if "reads" in parts:
                     await _make_flow(product, 1, "openai")
-                    await _seed(resolve_endpoints(Settings(data_dir=Path(folder))).database_url)
+                    await _seed(product.database_url)
                     figures += await _reads(product, calls)
                 return figures
 

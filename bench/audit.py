@@ -18,8 +18,6 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.measure import sample
-from perdure.embedded.endpoints import resolve_endpoints
-from perdure.settings import Settings
 from tests.support.product import Product
 
 ROWS = 1_000_000
@@ -137,7 +135,7 @@ async def run(rows: int, calls: int) -> tuple[list[AuditFigure], Sealing]:
             await product.start("up")
             await product.log_in()
             user = int(str((await product.get("/api/auth/me"))["id"]))
-            address = resolve_endpoints(Settings(data_dir=Path(folder))).database_url.replace("+asyncpg", "")
+            address = product.database_url.replace("+asyncpg", "")
             database = await asyncpg.connect(address)
             await _load(database, user, rows, progress)
             figures = await _queries(product, user, rows, calls)

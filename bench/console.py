@@ -24,15 +24,12 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from rich.console import Console
 from rich.table import Table
 
-from bench.streams import opened, percentile, say, start_run
-from perdure.embedded.endpoints import resolve_endpoints
+from bench.streams import SILENT, opened, percentile, say, start_run
 from perdure.live import LiveWriter
-from perdure.settings import Settings
 from tests.support.product import API, CHECKOUT, JsonObject, Product
 from tests.support.scripted_model import Behaviour, ScriptedModel
 
 MODEL: JsonObject = {"llm_provider": "openai", "llm_model": "scripted"}
-STEP = "writer"
 
 
 class LoadFigure(BaseModel):
@@ -158,7 +155,7 @@ async def caching(browser: Browser, product: Product) -> list[SessionFigure]:
     for number in range(30):
         made = await product.post(f"{API}/agentflows", _team(f"Team {number}"))
         flows.append(str(made["id"]))
-    token = await product.command("token")
+    token = await product.token()
     figures: list[SessionFigure] = []
     for what, cached in (("each page opened anew", False), ("with the client's cache", True)):
         context = await browser.new_context()
@@ -240,7 +237,7 @@ async def lag(
     # The policy would forbid what waits for the last word.
     context = await browser.new_context(bypass_csp=True)
     page = await context.new_page()
-    await _log_in(page, product, await product.command("token"))
+    await _log_in(page, product, await product.token())
     await page.goto(f"{product.base_url}/executions/{executions[0]}")
     await expect(page.get_by_test_id("status")).to_have_text("running")
     await page.evaluate(_WATCH)
@@ -295,20 +292,20 @@ async def run(
             }
             async with Product(data, environment) as product:
                 await product.start("services")
-                await product.command("migrate")
+                await product.migrate()
                 await product.start("api", "worker")
                 await product.log_in()
                 loads = await first_load(browser, product, times=times)
                 sessions = await caching(browser, product)
                 await model.reset()
                 await model.script(Behaviour(hang_after_tokens=0, times=None))
-                team: JsonObject = {"name": "Team", "supervisor_config": MODEL, "agents": [{"name": "A", "id": STEP}]}
+                team: JsonObject = {"name": "Team", "supervisor_config": MODEL, "agents": [SILENT]}
                 flow_id = str((await product.post(f"{API}/agentflows", team))["id"])
                 # The one that the console shows has said nothing before: it would show that first.
                 shown = [await start_run(product, flow_id) for _ in streams]
                 others = [await start_run(product, flow_id) for _ in range(max(streams) - 1)]
                 await model.wait_for_requests(len(shown) + len(others))
-                async with LiveWriter(resolve_endpoints(Settings(data_dir=data)).database_url) as writer:
+                async with LiveWriter(product.database_url) as writer:
                     lags = [
                         await lag(browser, product, writer, [one, *others[: count - 1]], tokens=tokens, rate=rate)
                         for count, one in zip(streams, shown, strict=True)

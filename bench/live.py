@@ -49,21 +49,18 @@ async def measure(database_url: str, *, streams: int, tokens_per_second: int, se
     async with LiveWriter(database_url) as writer, LiveReader(database_url) as reader:
 
         async def watch(execution: UUID) -> None:
-            lags.extend(
-                [
-                    (time.perf_counter() - float(frame.text)) * 1000
-                    async for frame in reader.subscribe(execution)
-                    if isinstance(frame, Token)
-                ]
-            )
+            async for frame in reader.subscribe(execution):
+                if isinstance(frame, Token):
+                    lags.extend((time.perf_counter() - float(each)) * 1000 for each in frame.text.split())
 
         async def write(execution: UUID, count: int) -> None:
             began = time.perf_counter()
             # Models do not start in step.
             offset = (execution.int % 1000) / 1000 / tokens_per_second
+            speech = writer.speech(execution, "a", 1)
             for index in range(count):
                 await asyncio.sleep(began + offset + index / tokens_per_second - time.perf_counter())
-                writer.publish(execution, Token(node_id="a", attempt=1, index=index, text=str(time.perf_counter())))
+                speech.say(f"{time.perf_counter()} ")
 
         watchers = [asyncio.create_task(watch(execution)) for execution in executions]
         await asyncio.sleep(0.5)

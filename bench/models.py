@@ -26,7 +26,8 @@ from rich.table import Table
 
 from bench.measure import sample
 from perdure.domain.generation import GenerationRequest, ModelRef, PromptMessage
-from perdure.llm import Models, ProviderKeys
+from perdure.llm import ProviderKeys
+from perdure.llm.models import Models
 from tests.support.scripted_model import Behaviour, ScriptedModel
 
 Call = Callable[[], Awaitable[object]]

@@ -35,10 +35,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.measure import sample
-from perdure.embedded.endpoints import resolve_endpoints
 from perdure.llm.local_embeddings import embed_locally
 from perdure.retrieval.lexemes import document_vector
-from perdure.settings import Settings
 from tests.support.product import API, JsonObject, Product
 
 SIZES = (1_000, 100_000)
@@ -241,7 +239,7 @@ async def run(sizes: Sequence[int], count: int) -> list[SearchFigure]:
         async with Product(Path(folder), {}) as product:
             await product.start("up")
             await product.log_in()
-            address = resolve_endpoints(Settings(data_dir=Path(folder))).database_url.replace("+asyncpg", "")
+            address = product.database_url.replace("+asyncpg", "")
             database = await asyncpg.connect(address)
             loaded: dict[UUID, NDArray[np.float16]] = {}
             in_table = 0

@@ -21,14 +21,14 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from perdure.embedded.endpoints import resolve_endpoints
-from perdure.live import LiveWriter, Token
-from perdure.settings import Settings
+from perdure.live import LiveWriter
 from tests.support.product import API, JsonObject, Product
 from tests.support.scripted_model import Behaviour, ScriptedModel
 
 MODEL: JsonObject = {"llm_provider": "openai", "llm_model": "scripted"}
 STEP = "writer"
+SILENT: JsonObject = {"name": "A", "id": STEP, "timeout_seconds": 3600}
+"""Its model says nothing for as long as the bench takes."""
 
 
 class StreamFigure(BaseModel):
@@ -64,10 +64,11 @@ async def lag(
         async def read(answer: aiohttp.ClientResponse) -> None:
             left = tokens
             async for line in answer.content:
-                if left and line.startswith(b'data: {"node_id"') and b'"text"' in line:
-                    lags.append((time.time() - float(orjson.loads(line[6:])["text"])) * 1000)
-                    left -= 1
-                if not left:
+                if line.startswith(b'data: {"node_id"') and b'"text"' in line:
+                    said = orjson.loads(line[6:])["text"].split()
+                    lags.extend((time.time() - float(each)) * 1000 for each in said)
+                    left -= len(said)
+                if left <= 0:
                     return
 
         reading = [asyncio.create_task(read(answer)) for answer in answers]
@@ -91,9 +92,10 @@ async def lag(
 async def say(writer: LiveWriter, execution: UUID, attempt: int, *, tokens: int, rate: float) -> None:
     """Say so many words in a run, each of which is the time at which it is said, and a space."""
     began = time.perf_counter() + (execution.int % 1000) / 1000 / rate  # models do not start in step
+    speech = writer.speech(execution, STEP, attempt)
     for index in range(tokens):
         await asyncio.sleep(began + index / rate - time.perf_counter())
-        writer.publish(execution, Token(node_id=STEP, attempt=attempt, index=index, text=f"{time.time():.6f} "))
+        speech.say(f"{time.time():.6f} ")
 
 
 def percentile(lags: Sequence[float], percent: int) -> float:
@@ -138,20 +140,20 @@ async def run(
             environment["PERDURE_WORKER__MAX_CONCURRENT_STEPS"] = "1000"
             async with Product(data, environment) as product:
                 await product.start("services")
-                await product.command("migrate")
+                await product.migrate()
                 await product.start("api", "worker")
                 await product.log_in()
-                team: JsonObject = {"name": "Team", "supervisor_config": MODEL, "agents": [{"name": "A", "id": STEP}]}
+                team: JsonObject = {"name": "Team", "supervisor_config": MODEL, "agents": [SILENT]}
                 flow_id = str((await product.post(f"{API}/agentflows", team))["id"])
                 executions = [await start_run(product, flow_id) for _ in range(max(streams))]
                 await model.wait_for_requests(len(executions))
+                # Before the streams: what these need is kept by the process, and would be used again.
+                watching = await memory(product, executions[0], watchers=watchers)
                 figures: list[StreamFigure] = []
-                endpoints = resolve_endpoints(Settings(data_dir=data))
-                async with LiveWriter(endpoints.database_url) as writer:
+                async with LiveWriter(product.database_url) as writer:
                     for count in streams:
                         print(f"{count} streams", file=sys.stderr, flush=True)
                         figures.append(await lag(product, writer, executions[:count], tokens=tokens, rate=rate))
-                watching = await memory(product, executions[0], watchers=watchers)
                 await product.stop("worker")
                 return figures, watching
 

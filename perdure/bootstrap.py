@@ -10,9 +10,7 @@ from temporalio.client import Client
 from perdure.domain.generation import LOCAL_MODEL_NAME, ModelRef
 from perdure.embedded.endpoints import Endpoints
 from perdure.live import LiveReader
-from perdure.llm import Models, ProviderKeys
-from perdure.llm.embeddings import Embeddings
-from perdure.llm.reranking import Rerankers
+from perdure.llm import ModelServices, ProviderKeys
 from perdure.settings import Settings
 from perdure.storage.engine import Sessions, make_engine, make_sessions
 from perdure.temporal.client import connect
@@ -36,12 +34,8 @@ class Runtime:
     """What runs have done, by Temporal or, where it has forgotten them, by the archive."""
     live: LiveReader
     """What workers say between two recorded events; it connects when somebody listens."""
-    embeddings: Embeddings
-    """Turns texts of knowledge bases, and what is looked for in them, into vectors."""
-    models: Models
-    """Calls the models of flows; the API has one that puts the results of a search in order."""
-    rerankers: Rerankers
-    """Puts what a search found in a better order."""
+    llm: ModelServices
+    """Models of flows, embeddings, and what puts found passages in order."""
 
     @property
     def default_model(self) -> ModelRef | None:
@@ -68,9 +62,7 @@ async def open_runtime(
         await ensure_search_attributes(client)
         async with (
             LiveReader(endpoints.database_url) as live,
-            Embeddings(keys) as embeddings,
-            Models(keys, local_base_url=endpoints.local_model_url) as models,
-            Rerankers(keys, models) as rerankers,
+            ModelServices(keys, local_base_url=endpoints.local_model_url) as llm,
         ):
             single = engine.execution_options(isolation_level="AUTOCOMMIT")
             yield Runtime(
@@ -82,9 +74,7 @@ async def open_runtime(
                 client=client,
                 records=Records(client, single),
                 live=live,
-                embeddings=embeddings,
-                models=models,
-                rerankers=rerankers,
+                llm=llm,
             )
     finally:
         await engine.dispose()

@@ -138,6 +138,7 @@ async def search(
         NotFoundError: a knowledge base is not there or not this user's; names it.
         ModelCallError: the query could not be embedded, or the results not be put in order; says whether to try again.
     """
+    await runtime.llm.load()
     candidates = settings
     if settings.reranking_enabled:
         wider = min(_CANDIDATES_PER_RESULT * settings.top_k, MOST_RERANKED)
@@ -154,7 +155,7 @@ async def _rerank(
     """The best of what was found, in a model's order."""
     judged, rest = hits[:MOST_RERANKED], hits[MOST_RERANKED:]
     fallback = model or runtime.default_model
-    reranked = await runtime.rerankers.rerank(
+    reranked = await runtime.llm.rerankers.rerank(
         settings.reranking_model, query, [hit.content for hit in judged], fallback=fallback
     )
     ordered = [judged[each.index].model_copy(update={"rerank_score": each.score}) for each in reranked.order]
@@ -266,7 +267,7 @@ class _Looking:
         found: list[tuple[list[float], list[Near]]] = []
         for (model, dimension), grouped in groupby(sorted(self.bases, key=_model_of), key=_model_of):
             bases = list(grouped)
-            (vector,) = await self.runtime.embeddings.embed(
+            (vector,) = await self.runtime.llm.embeddings.embed(
                 ModelRef.parse(model), [self.query], dimension=dimension, seconds=_QUERY_SECONDS
             )
             scope = Scope([base.id for base in bases], dimension, sum(base.chunk_count for base in bases))

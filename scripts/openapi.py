@@ -15,9 +15,7 @@ from api.app import create_app
 from perdure.bootstrap import Runtime
 from perdure.embedded.endpoints import Endpoints
 from perdure.live import LiveReader
-from perdure.llm import Models, ProviderKeys
-from perdure.llm.embeddings import Embeddings
-from perdure.llm.reranking import Rerankers
+from perdure.llm import ModelServices, ProviderKeys
 from perdure.settings import AuthSettings, Settings
 from perdure.storage.engine import make_engine, make_sessions
 from perdure.temporal.history import Records
@@ -29,8 +27,6 @@ _NOWHERE = Endpoints(database_url="postgresql+asyncpg://127.0.0.1:1/none", tempo
 async def build_app() -> FastAPI:
     """Build the application on a runtime that connects to nothing: enough to read its routes and its document."""
     engine = make_engine(_NOWHERE.database_url, pool_size=1)
-    keys = ProviderKeys()
-    models = Models(keys)
     client = await Client.connect(_NOWHERE.temporal_address, lazy=True)
     runtime = Runtime(
         settings=Settings.model_construct(auth=AuthSettings(secret=SecretStr("only reads its own document" * 2))),
@@ -41,9 +37,7 @@ async def build_app() -> FastAPI:
         client=client,
         records=Records(client, engine),
         live=LiveReader(_NOWHERE.database_url),
-        embeddings=Embeddings(keys),
-        models=models,
-        rerankers=Rerankers(keys, models),
+        llm=ModelServices(ProviderKeys()),
     )
     return create_app(runtime)
 

@@ -17,7 +17,7 @@ from perdure.live.frames import (
 )
 from perdure.live.reader import Ending, LiveReader
 from perdure.live.subscription import Row, TooSlowError
-from perdure.live.writer import LiveWriter
+from perdure.live.writer import LiveWriter, Speech
 
 __all__ = [
     "AttemptFailed",
@@ -28,6 +28,7 @@ __all__ = [
     "LiveWriter",
     "Row",
     "SourcesFound",
+    "Speech",
     "StepStarted",
     "Token",
     "TooSlowError",

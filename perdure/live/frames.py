@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 
 class Token(BaseModel):
-    """A piece of what a model is writing."""
+    """The next words of what a model is writing: one token of the model's, or several that came close together."""
 
     model_config = ConfigDict(frozen=True)
 
     kind: Literal["token"] = "token"
     node_id: str
     attempt: int = Field(description="From 1; a higher attempt's text replaces that of the lower ones.")
-    index: int = Field(description="Counts a node's pieces from 0 within one attempt.")
+    index: int = Field(description="Counts a node's frames from 0 within one attempt.")
     text: str
 
 

@@ -4,9 +4,12 @@ import asyncio
 import logging
 import secrets
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 from uuid import UUID
 
 import asyncpg
@@ -21,6 +24,9 @@ FLUSH_SECONDS = 0.03
 """How long frames are gathered, but for the first token of a stream, which takes all that waits along at once."""
 
 ROWS_PER_STATEMENT = 2_000
+FRAME_CHARACTERS = 4_000
+"""How long a frame of several pieces may get: how far a reader may fall behind is counted in frames."""
+
 FRAMES_KEPT = 100_000
 """Frames held while the database is away or slow (about 50 MB); beyond it the oldest tokens are dropped."""
 
@@ -39,11 +45,45 @@ SELECT pg_notify($6, $7)
 """
 
 
-class _Row(NamedTuple):
+@dataclass(slots=True)
+class _Row:
+    """One row of the channel, on its way."""
+
     seq: int
     execution_id: UUID
-    kind: str
-    data: str
+    frame: LiveFrame
+    more: list[str] = field(default_factory=list[str])
+    """What was said after the frame's own words, and goes with them."""
+    is_open: bool = True
+    """It is neither being written nor dropped: more may be added."""
+
+    def encoded(self) -> str:
+        if self.more and isinstance(self.frame, Token):
+            return encode(self.frame.model_copy(update={"text": self.frame.text + "".join(self.more)}))
+        return encode(self.frame)
+
+
+class Speech:
+    """What one attempt of a step says, piece by piece. Pieces that come before the next write make one frame."""
+
+    def __init__(self, enqueue: Callable[[LiveFrame], _Row], node_id: str, attempt: int) -> None:
+        self._enqueue = enqueue
+        self._node_id = node_id
+        self._attempt = attempt
+        self._frames = 0
+        self._row: _Row | None = None
+        self._room = 0
+
+    def say(self, text: str) -> None:
+        """Send the next piece on its way. Returns at once."""
+        if self._row is not None and self._row.is_open and len(text) <= self._room:
+            self._row.more.append(text)
+            self._room -= len(text)
+            return
+        token = Token(node_id=self._node_id, attempt=self._attempt, index=self._frames, text=text)
+        self._frames += 1
+        self._row = self._enqueue(token)
+        self._room = FRAME_CHARACTERS - len(text)
 
 
 class LiveWriter:
@@ -69,15 +109,13 @@ class LiveWriter:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._task: asyncio.Task[None] | None = None
 
+    def speech(self, execution_id: UUID, node_id: str, attempt: int) -> Speech:
+        """What one attempt of a step is going to say."""
+        return Speech(partial(self._enqueue, execution_id), node_id, attempt)
+
     def publish(self, execution_id: UUID, frame: LiveFrame) -> None:
         """Send a frame on its way. Returns at once."""
-        if len(self._waiting) >= FRAMES_KEPT:
-            self._drop_oldest_token()
-        self._published += 1
-        self._waiting.append(_Row(self._published, execution_id, frame.kind, encode(frame)))
-        self._news.set()
-        if isinstance(frame, Token) and frame.index == 0:
-            self._urgent.set()
+        self._enqueue(execution_id, frame)
 
     async def drain(self, seconds: float = DRAIN_SECONDS) -> bool:
         """Wait until all that was published before this call is readable by everyone.
@@ -111,10 +149,22 @@ class LiveWriter:
             await asyncio.wait([self._task])
         await close(self._connection)
 
+    def _enqueue(self, execution_id: UUID, frame: LiveFrame) -> _Row:
+        if len(self._waiting) >= FRAMES_KEPT:
+            self._drop_oldest_token()
+        self._published += 1
+        row = _Row(self._published, execution_id, frame)
+        self._waiting.append(row)
+        self._news.set()
+        if isinstance(frame, Token) and frame.index == 0:
+            self._urgent.set()
+        return row
+
     def _drop_oldest_token(self) -> None:
         for position, row in enumerate(self._waiting):
-            if row.kind == "token":
+            if isinstance(row.frame, Token):
                 del self._waiting[position]
+                row.is_open = False
                 break
         else:
             self._waiting.popleft()
@@ -139,6 +189,8 @@ class LiveWriter:
     async def _write_batch(self) -> None:
         batch = list(islice(self._waiting, ROWS_PER_STATEMENT))
         last = batch[-1].seq
+        for row in batch:
+            row.is_open = False
         while True:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await connect_again(self._database_url, "perdure live writer")
@@ -166,5 +218,7 @@ class LiveWriter:
 
     async def _insert(self, connection: "asyncpg.Connection[asyncpg.Record]", batch: list[_Row]) -> None:
         notice = RowsNotice(self.writer_id, batch[0].seq, batch[-1].seq)
-        seqs, executions, kinds, datas = zip(*batch, strict=True)
+        seqs, executions, kinds, datas = zip(
+            *((row.seq, row.execution_id, row.frame.kind, row.encoded()) for row in batch), strict=True
+        )
         await connection.execute(_WRITE, self.writer_id, seqs, executions, kinds, datas, CHANNEL, str(notice))

@@ -2,6 +2,6 @@
 
 from perdure.llm.errors import FailureKind, ModelCallError
 from perdure.llm.keys import ProviderKeys
-from perdure.llm.models import Models
+from perdure.llm.services import ModelServices
 
-__all__ = ["FailureKind", "ModelCallError", "Models", "ProviderKeys"]
+__all__ = ["FailureKind", "ModelCallError", "ModelServices", "ProviderKeys"]

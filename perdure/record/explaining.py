@@ -20,8 +20,8 @@ from perdure.domain.pictures import PendingStep, Picture
 AT_ONCE = timedelta(seconds=2)
 """A free worker takes what lies in its queue within milliseconds; what lies there for longer waits for one."""
 
-SILENT = timedelta(seconds=3)
-"""Workers are heard of twice a second while a call lasts."""
+SILENT = timedelta(seconds=5)
+"""Workers are heard of twice a second while a call lasts, and every four seconds where they make hundreds of them."""
 
 _ORDER = ("engine", "worker", "human", "retry", "child", "turn", "call")
 

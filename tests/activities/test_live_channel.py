@@ -280,6 +280,44 @@ async def test_nothing_is_lost_when_postgresql_restarts(database: Database) -> N
         assert await ending.wait(40) == "completed"
 
 
+async def test_what_is_said_before_it_is_written_makes_one_frame(database: Database) -> None:
+    execution = uuid4()
+    async with LiveWriter(database.url) as out:
+        speech, other = out.speech(execution, "a", 1), out.speech(execution, "b", 1)
+        for piece in ("Ships ", "sail ", "\0the "):
+            speech.say(piece)
+            other.say(".")
+        assert await out.drain()
+        speech.say("sea.")
+        assert await out.drain()
+        await database.end(execution)
+    async with LiveReader(database.url) as live:
+        said = [each for each in await asyncio.wait_for(watch(live, execution), 5) if isinstance(each, Token)]
+    assert [(each.node_id, each.index, each.text) for each in said] == [
+        ("a", 0, "Ships sail the "),
+        ("b", 0, "..."),
+        ("a", 1, "sea."),
+    ]
+
+
+async def test_words_that_were_dropped_leave_a_gap_in_what_is_said_after_them(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "FRAMES_KEPT", 2)
+    execution = uuid4()
+    async with LiveWriter(database.url) as out:
+        speech = out.speech(execution, "a", 1)
+        speech.say("dropped")
+        out.publish(execution, StepStarted(node_id="b", attempt=1))
+        out.publish(execution, StepStarted(node_id="c", attempt=1))
+        speech.say("kept")
+        assert await out.drain()
+        await database.end(execution)
+    async with LiveReader(database.url) as live:
+        said = [each for each in await asyncio.wait_for(watch(live, execution), 5) if isinstance(each, Token)]
+    assert [(each.index, each.text) for each in said] == [(1, "kept")]
+
+
 async def test_a_model_call_goes_on_while_the_database_is_away(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,8 @@ from pydantic import JsonValue
 from perdure.domain.generation import GenerationRequest, ModelRef, PromptMessage, ToolCall, ToolSpec
 from perdure.embedded.data_folder import DataFolder
 from perdure.embedded.local_model import MODEL_NAME, LocalModel
-from perdure.llm import Models, ProviderKeys
+from perdure.llm import ProviderKeys
+from perdure.llm.models import Models
 
 CHOICE: dict[str, JsonValue] = {
     "type": "object",

@@ -9,7 +9,8 @@ import pytest
 from pydantic import JsonValue, SecretStr
 
 from perdure.domain.generation import Generation, GenerationRequest, ModelRef, PromptMessage, Usage
-from perdure.llm import FailureKind, ModelCallError, Models, ProviderKeys
+from perdure.llm import FailureKind, ModelCallError, ProviderKeys
+from perdure.llm.models import Models
 from tests.support.scripted_model import Behaviour, ScriptedModel
 
 KEY = "sk-thisisverysecret1234"

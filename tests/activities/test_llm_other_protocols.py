@@ -7,7 +7,8 @@ import pytest
 from pydantic import JsonValue
 
 from perdure.domain.generation import Generation, GenerationRequest, ModelRef, PromptMessage, Usage
-from perdure.llm import ModelCallError, Models
+from perdure.llm import ModelCallError
+from perdure.llm.models import Models
 from tests.support.event_server import Event, Provider, event_server, models_at
 
 ANTHROPIC: list[Event] = [

@@ -8,7 +8,8 @@ import pytest
 from pydantic import JsonValue, SecretStr
 
 from perdure.domain.generation import Generation, GenerationRequest, ModelRef, PromptMessage, ToolCall, ToolSpec
-from perdure.llm import ModelCallError, Models, ProviderKeys
+from perdure.llm import ModelCallError, ProviderKeys
+from perdure.llm.models import Models
 from tests.support.scripted_model import Behaviour, ScriptedCall, ScriptedModel
 
 WEATHER = ToolSpec(

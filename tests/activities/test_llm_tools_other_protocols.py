@@ -8,7 +8,7 @@ import pytest
 from pydantic import JsonValue
 
 from perdure.domain.generation import Generation, GenerationRequest, ModelRef, PromptMessage, ToolCall, ToolSpec
-from perdure.llm import Models
+from perdure.llm.models import Models
 from tests.support.event_server import Event, Provider, event_server, models_at
 
 CLAUDE, GEMINI = "anthropic:claude-sonnet-5", "google:gemini-2.5-flash"

@@ -26,7 +26,7 @@ async def product(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel
     }
     async with Product(tmp_path_factory.mktemp("browser") / "data", environment) as running:
         await running.start("services")
-        await running.command("migrate")
+        await running.migrate()
         await asyncio.gather(running.start("api"), running.start("worker"), running.log_in(ADA))
         yield running
 

@@ -15,7 +15,7 @@ async def shared_product(tmp_path_factory: pytest.TempPathFactory, model: Script
     environment = {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "sk-e2e"}
     async with Product(tmp_path_factory.mktemp("product") / "data", environment) as running:
         await running.start("services")
-        await running.command("migrate")
+        await running.migrate()
         await asyncio.gather(running.start("api"), running.start("worker"), running.log_in("ada@example.com"))
         yield running
 

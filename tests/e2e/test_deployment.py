@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from temporalio.client import Client
 
-from perdure.embedded.data_folder import DataFolder
 from tests.support.product import API, JsonObject, Product
 from tests.support.scripted_model import Behaviour, ScriptedModel
 
@@ -39,11 +38,8 @@ async def test_processes_that_know_only_addresses_run_together(
     folder = tmp_path_factory.mktemp("deployment")
     async with Product(folder / "servers") as servers:
         await servers.start("services")
-        running = DataFolder.at(folder / "servers").running()
-        assert running is not None
-        assert running.database_url is not None
         environment = {
-            "PERDURE_DATABASE__URL": running.database_url.replace("postgresql+asyncpg", "postgres"),
+            "PERDURE_DATABASE__URL": servers.database_url.replace("postgresql+asyncpg", "postgres"),
             "PERDURE_TEMPORAL__ADDRESS": servers.temporal_address,
             "PERDURE_AUTH__SECRET": "a secret of the deployment, the same for all",
             "PERDURE_WORKER__BUILD_ID": "commit-1",
@@ -71,7 +67,7 @@ async def test_a_run_stays_with_its_build_and_new_runs_get_the_new_one(
     environment = {"OPENAI_BASE_URL": model.base_url, "PERDURE_WORKER__BUILD_ID": "one"}
     async with Product(tmp_path_factory.mktemp("builds") / "data", environment) as product:
         await product.start("services")
-        await product.command("migrate")
+        await product.migrate()
         await product.start("api", "worker")
         await product.log_in()
         flow_id = (await product.post(f"{API}/agentflows", TEAM))["id"]

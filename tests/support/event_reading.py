@@ -6,7 +6,7 @@ from typing import Self
 
 import aiohttp
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from tests.support.product import JsonObject
 
@@ -54,6 +54,17 @@ class EventReader:
                 return events
         raise AssertionError(f"the stream ended without '{name}': {events}")
 
+    async def until_said(self, words: int) -> list[ReadEvent]:
+        """The events up to the one with which so many words of models have come: how many a frame has, time decides."""
+        events: list[ReadEvent] = []
+        async for event in self:
+            events.append(event)
+            if event.name == "token":
+                words -= len(str(event.data["text"]).split())
+            if words <= 0:
+                return events
+        raise AssertionError(f"the stream ended {words} words too early: {events}")
+
     async def rest(self) -> list[ReadEvent]:
         """All events to the end of the answer."""
         return [event async for event in self]
@@ -67,6 +78,11 @@ async def event_stream(
     headers = {"Last-Event-ID": last_event_id} if last_event_id else None
     async with http.get(url, params=query, headers=headers) as response:
         yield EventReader(response)
+
+
+def indexes(events: list[ReadEvent]) -> list[JsonValue]:
+    """The numbers of the token frames."""
+    return [event.data["index"] for event in events if event.name == "token"]
 
 
 def shown(events: list[ReadEvent]) -> str:

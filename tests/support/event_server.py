@@ -10,7 +10,8 @@ import orjson
 from aiohttp import web
 from pydantic import JsonValue, SecretStr
 
-from perdure.llm import Models, ProviderKeys
+from perdure.llm import ProviderKeys
+from perdure.llm.models import Models
 
 Event = tuple[str, dict[str, JsonValue]]
 """Name and data of a server-sent event; the name is empty where the protocol gives events none."""

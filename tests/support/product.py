@@ -14,9 +14,16 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from unittest.mock import patch
 
 import aiohttp
 from pydantic import JsonValue
+
+from perdure.cli.accounts import token_of
+from perdure.cli.configuration import load_settings
+from perdure.cli.database import ADMIN_EMAIL, database_url
+from perdure.settings import Settings
+from perdure.storage import migrate
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 90
@@ -67,13 +74,25 @@ class Product:
         """Where its API answers."""
         return f"http://127.0.0.1:{self.api_port}"
 
+    @property
+    def database_url(self) -> str:
+        """Where its database is, once its services run."""
+        return database_url(self.settings)
+
+    @property
+    def settings(self) -> Settings:
+        """What its processes read from their environment."""
+        with patch.dict(os.environ, self.environment, clear=True):
+            return load_settings()
+
     async def start(
         self, *commands: str, name: str | None = None, environment: Mapping[str, str] | None = None
     ) -> None:
-        """Start `perdure COMMAND` for each, one after another, and wait until it is ready.
+        """Start `perdure COMMAND` for each and wait until all are ready; first the services that the others look for.
 
         A second process of one command needs a `name` of its own, to stop or kill it by.
         """
+        started: list[tuple[str, asyncio.subprocess.Process, int]] = []
         for command in commands:
             own = {**self.environment, **(environment or {})}
             # Measuring coverage doubles the time that they take to start; other tests measure the same code.
@@ -88,7 +107,10 @@ class Product:
                 stdout=asyncio.subprocess.DEVNULL,
             )
             self.processes[name or command] = process
-            await self._until_ready(command, process, int(own["PERDURE_API__PORT"]))
+            started.append((command, process, int(own["PERDURE_API__PORT"])))
+            if command == "services":
+                await self._until_ready(*started.pop())
+        await asyncio.gather(*(self._until_ready(*each) for each in started))
 
     async def stop(self, command: str) -> int:
         """Ask a process to end; its exit code."""
@@ -118,9 +140,17 @@ class Product:
             raise RuntimeError(f"perdure {' '.join(arguments)} ended with {process.returncode}")
         return printed.decode().strip()
 
-    async def log_in(self, email: str | None = None) -> None:
-        """Carry a token of this user (or of the first one) with every call from here on."""
-        token = await self.command("token", *(["--user", email] if email else []))
+    async def migrate(self) -> None:
+        """What `perdure migrate` does, without the seconds that a process takes to start."""
+        await migrate.upgrade(self.database_url)
+
+    async def token(self, email: str = ADMIN_EMAIL) -> str:
+        """What `perdure token` prints, without the seconds that a process takes to start."""
+        return await token_of(self.settings, self.database_url, email)
+
+    async def log_in(self, email: str = ADMIN_EMAIL) -> None:
+        """Carry a token of this user with every call from here on."""
+        token = await self.token(email)
         if self._http is not None:
             await self._http.close()
         self._http = aiohttp.ClientSession(

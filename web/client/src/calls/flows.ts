@@ -25,6 +25,9 @@ export function callsOfFlows(http: Http) {
     /** Any subset of the fields. With `etag`, refused with 412 where the flow has changed since. */
     updateFlow: (id: string, body: FlowUpdate, etag?: string) =>
       valueOf(http.PUT(FLOW, { ...at(id), body, ...versioned(etag) })),
+    /** The same; with the ETag of what it has become. */
+    updateTaggedFlow: (id: string, body: FlowUpdate, etag?: string) =>
+      taggedOf(http.PUT(FLOW, { ...at(id), body, ...versioned(etag) })),
     deleteFlow: (id: string, etag?: string) => valueOf(http.DELETE(FLOW, { ...at(id), ...versioned(etag) })),
     /** The stages that the agents would run in, without running them. */
     getExecutionPlan: (id: string) => valueOf(http.GET(`${AGENTFLOW}/execution-plan`, at(id))),

@@ -1,4 +1,4 @@
-import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
 
 import type { PerdureClient } from "../client";
@@ -74,12 +74,23 @@ export interface FlowChange {
   etag?: string;
 }
 
+/** Keeps what an update answered, so that the flow is not asked for again; lists, versions and plans of it are. */
+function keepUpdated(queries: QueryClient, id: string, updated: Tagged<AnyFlow>) {
+  queries.setQueryData(queryKeys.flow(id), updated);
+  const others = [queryKeys.flowLists, queryKeys.versionsOfFlow(id), queryKeys.executionPlan(id)];
+  return Promise.all(others.map((queryKey) => queries.invalidateQueries({ queryKey })));
+}
+
+const readAnew = (queries: QueryClient) => queries.invalidateQueries({ queryKey: queryKeys.flows });
+
 export function useUpdateFlow() {
   const client = usePerdure();
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, changes, etag }: FlowChange) => client.flowsAPI.updateFlow(id, changes, etag),
-    onSettled: () => queries.invalidateQueries({ queryKey: queryKeys.flows }),
+    mutationFn: ({ id, changes, etag }: FlowChange) => client.flowsAPI.updateTaggedFlow(id, changes, etag),
+    onSuccess: (updated, { id }) => keepUpdated(queries, id, updated),
+    // It may have been refused because somebody else has changed or deleted the flow.
+    onError: () => readAnew(queries),
   });
 }
 
@@ -93,8 +104,10 @@ export function useOptimisticUpdateFlow() {
   return useMutation({
     // One after another: a later edit is made to what the earlier one left.
     scope: { id: "flow-updates" },
-    mutationFn: ({ id, changes, etag }: FlowChange) =>
-      client.flowsAPI.updateFlow(id, changes, etag ?? queries.getQueryData<Tagged<AnyFlow>>(queryKeys.flow(id))?.etag),
+    mutationFn: ({ id, changes, etag }: FlowChange) => {
+      const shown = queries.getQueryData<Tagged<AnyFlow>>(queryKeys.flow(id));
+      return client.flowsAPI.updateTaggedFlow(id, changes, etag ?? shown?.etag);
+    },
     onMutate: async ({ id, changes }) => {
       const queryKey = queryKeys.flow(id);
       await queries.cancelQueries({ queryKey });
@@ -102,10 +115,11 @@ export function useOptimisticUpdateFlow() {
       if (before) queries.setQueryData(queryKey, { ...before, value: { ...before.value, ...changes } as AnyFlow });
       return { before };
     },
+    onSuccess: (updated, { id }) => keepUpdated(queries, id, updated),
     onError: (_error, { id }, context) => {
       if (context?.before) queries.setQueryData(queryKeys.flow(id), context.before);
+      return readAnew(queries);
     },
-    onSettled: () => queries.invalidateQueries({ queryKey: queryKeys.flows }),
   });
 }
 

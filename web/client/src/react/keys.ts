@@ -6,6 +6,7 @@ export const queryKeys = {
   flowLists: ["flows", "list"] as const,
   flowList: (query: QueryOf<"listFlows">) => ["flows", "list", query] as const,
   flow: (id: string) => ["flows", "one", id] as const,
+  versionsOfFlow: (id: string) => ["flows", "versions", id] as const,
   flowVersions: (id: string, query: QueryOf<"listFlowVersions">) => ["flows", "versions", id, query] as const,
   flowVersion: (id: string, version: number) => ["flows", "version", id, version] as const,
   flowVersionDiff: (id: string, version: number, other: number) => ["flows", "diff", id, version, other] as const,

@@ -23,6 +23,10 @@ from perdure.storage.outages import is_outage
 from perdure.watching import Place, Watching
 
 _log = logging.getLogger(__name__)
+
+TOGETHER_BYTES = 65_536
+"""How much of what is there already is sent at once, about."""
+
 router = APIRouter(tags=["executions"])
 
 ENDED, RESTARTING, FAILED, TRY_LATER = 1000, 1012, 1011, 1013
@@ -108,7 +112,11 @@ async def _sent_events(watching: Watching, execution_id: UUID, place: Place, use
         yield b"retry: %d\n\n" % RECONNECT_MS
         try:
             while (frame := await watcher.next()) is not None:
-                yield as_sent_event(frame, watcher.place)
+                told = as_sent_event(frame, watcher.place)
+                # Where many read, or one has much to catch up on, several frames are there: one write for them.
+                while len(told) < TOGETHER_BYTES and (frame := watcher.ready()) is not None:
+                    told += as_sent_event(frame, watcher.place)
+                yield told
         except TooSlowError:
             # Without an id: the reader's last frame stays where it goes on.
             yield b'event: error\ndata: {"code":"too_slow","message":"%b"}\n\n' % TOO_SLOW.encode()

@@ -54,15 +54,24 @@ class Watcher:
         while True:
             # Asked for first: what comes after the look is not missed.
             news = self._run.news
-            frame = self._walk.step()
-            if self._walk.behind > self._backlog:
-                raise TooSlowError(f"The watcher is more than {self._backlog} frames behind; watch again.")
+            frame = self.ready()
             if frame is not None:
                 return frame
             if self._run.over:
                 return None
             self._run.check()
             await news.wait()
+
+    def ready(self) -> Frame | None:
+        """The next frame where it is there already.
+
+        Raises:
+            TooSlowError: the watcher takes frames more slowly than they come.
+        """
+        frame = self._walk.step()
+        if self._walk.behind > self._backlog:
+            raise TooSlowError(f"The watcher is more than {self._backlog} frames behind; watch again.")
+        return frame
 
 
 class Watching:

@@ -49,3 +49,8 @@ export function Select({ label, hint, error, ...select }: Labelled & ComponentPr
 export function Checkbox({ label, ...input }: { label: string } & Omit<ComponentProps<"input">, "type">) {
   return <label className="check"><input type="checkbox" {...input} />{label}</label>;
 }
+
+/** Opens all that a field is folded into: one that nobody sees cannot be mended. For `onInvalidCapture` of a form. */
+export function unfold(field: Element | null | undefined): void {
+  for (let box = field?.closest("details"); box; box = box.parentElement?.closest("details")) box.open = true;
+}

@@ -1,13 +1,17 @@
 import { type Execution, type ForkRequest, newId } from "@perdure/client";
 import { useForkExecution } from "@perdure/client/react";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useNavigate } from "react-router";
 import { Dialog } from "../../kit/dialog";
-import { Select, TextArea } from "../../kit/forms";
+import { Select, TextArea, unfold } from "../../kit/forms";
+import { Loading } from "../../kit/layout";
 import { Problem } from "../../kit/problem";
 import { useCommonTexts } from "../../kit/texts";
 import { textOf } from "./text";
 import { useTexts } from "./texts";
+
+// The forms of flows are large, and most forks change none.
+const FlowEdits = lazy(() => import("./flow-edits"));
 
 interface ForkProps {
   execution: Execution;
@@ -16,7 +20,7 @@ interface ForkProps {
   onClose: () => void;
 }
 
-/** Goes on from a step in a run of its own: with another message, or with another output of a step before. */
+/** Goes on from a step in a run of its own: with another message, another output of a step before, or another flow. */
 export function ForkDialog({ execution, step, onClose }: ForkProps) {
   const t = useTexts();
   const common = useCommonTexts();
@@ -28,6 +32,8 @@ export function ForkDialog({ execution, step, onClose }: ForkProps) {
   const [edited, setEdited] = useState("");
   const [output, setOutput] = useState("");
   const [message, setMessage] = useState(() => String(execution.input_data.message ?? ""));
+  const [isChanging, setIsChanging] = useState(false);
+  const [flow, setFlow] = useState<ForkRequest["flow"]>({});
   // Pressed twice, it forks once.
   const [key] = useState(newId);
   const fork = useForkExecution();
@@ -37,7 +43,7 @@ export function ForkDialog({ execution, step, onClose }: ForkProps) {
     setOutput(found ? textOf(found) : "");
   };
   const submit = () => {
-    const request: Partial<ForkRequest> = { from_step: from };
+    const request: Partial<ForkRequest> = { from_step: from, flow };
     if (edited && before.some(({ id }) => id === edited)) request.edits = { [edited]: output };
     if (message !== execution.input_data.message && message !== "") request.input_data = { ...execution.input_data, message };
     fork.mutate(
@@ -49,7 +55,7 @@ export function ForkDialog({ execution, step, onClose }: ForkProps) {
     <Dialog title={t.fork} onClose={onClose}>
       <p>{t.forkHint}</p>
       <Problem error={fork.error} />
-      <form action={submit}>
+      <form action={submit} onInvalidCapture={({ target }) => unfold(target as Element)}>
         <Select label={t.fromStep} value={from} onChange={({ target }) => setFrom(target.value)}>
           {steps.map(({ id, node_label }) => <option key={id} value={id}>{steps.filter((each) => each.node_label === node_label).length > 1 ? `${node_label} (${id})` : node_label}</option>)}
         </Select>
@@ -61,6 +67,16 @@ export function ForkDialog({ execution, step, onClose }: ForkProps) {
           </Select>
         )}
         {edited && <TextArea label={t.newOutput} rows={5} value={output} onChange={({ target }) => setOutput(target.value)} />}
+        {execution.flow_version !== null && (
+          <details onToggle={({ currentTarget }) => setIsChanging((was) => was || currentTarget.open)}>
+            <summary>{t.changeFlow}</summary>
+            {isChanging && (
+              <Suspense fallback={<Loading />}>
+                <FlowEdits flowId={execution.flow_id} version={execution.flow_version} onChange={setFlow} />
+              </Suspense>
+            )}
+          </details>
+        )}
         <div className="actions">
           <button className="main" disabled={fork.isPending || from === ""}>{t.startFork}</button>
           <button type="button" onClick={onClose}>{common.cancel}</button>

@@ -1,7 +1,8 @@
 import { newId } from "@perdure/client";
 import { useCommonTexts } from "../../../kit/texts";
+import { ApprovalFields } from "./approval";
 import { type Path, useDraft } from "./draft";
-import { AreaField, CheckField, type Choice, ChoiceField, ChoicesField, ListField, ModelFields, NumberField, TextField } from "./fields";
+import { AreaField, CheckField, type Choice, ChoiceField, ChoicesField, JsonField, ListField, ModelFields, NumberField, TextField } from "./fields";
 import { useFormTexts } from "./texts";
 import { ToolsFields } from "./tools";
 
@@ -114,7 +115,8 @@ function Agent({ at, number, agents }: { at: Path; number: number; agents: Agent
           <NumberField at={[...at, "max_retries"]} label={t.maxRetries} min={0} max={100} placeholder="3" />
           <NumberField at={[...at, "timeout_seconds"]} label={t.timeout} min={0} step="any" placeholder="60" />
         </div>
-        <CheckField at={[...at, "requires_approval"]} label={t.agentApproval} />
+        <JsonField at={[...at, "output_schema"]} label={t.outputSchema} hint={t.outputSchemaHint} invalid={t.noJson} />
+        <ApprovalFields at={[...at, "requires_approval"]} label={t.agentApproval} />
         <ToolsFields at={[...at, "tools"]} />
       </details>
       <button type="button" aria-label={`${common.remove}: ${t.agent(number)}`} onClick={() => removeAgent(draft, own)}>{common.remove}</button>

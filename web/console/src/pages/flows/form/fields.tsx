@@ -27,6 +27,36 @@ export function AreaField({ at, ...area }: Placed & { rows?: number }) {
   );
 }
 
+/** A value written as JSON. What is none (yet) is kept from the draft, and keeps the form from being sent. */
+export function JsonField({ at, invalid, ...area }: Placed & { invalid: string }) {
+  const draft = useDraft();
+  const kept = draft.at(at);
+  const [written, setWritten] = useState<string>();
+  const [isBroken, setIsBroken] = useState(false);
+  const change = (area: HTMLTextAreaElement) => {
+    const read = jsonOf(area.value);
+    setWritten(area.value);
+    setIsBroken(read === undefined);
+    area.setCustomValidity(read === undefined ? invalid : "");
+    if (read !== undefined) draft.set(at, read);
+  };
+  const shown = written ?? (kept === undefined || kept === null ? "" : JSON.stringify(kept, null, 2));
+  return (
+    <TextArea {...area} rows={5} spellCheck={false} className="code" value={shown}
+      error={isBroken ? invalid : draft.problemAt(at)} onChange={({ target }) => change(target)} />
+  );
+}
+
+/** null for nothing; undefined for what is no JSON. */
+function jsonOf(text: string): unknown {
+  if (text.trim() === "") return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** A number; left out where it is empty, so that the API's default holds. */
 export function NumberField({ at, step = 1, ...input }: Placed & Pick<ComponentProps<"input">, "min" | "max" | "step" | "placeholder">) {
   const draft = useDraft();
@@ -38,9 +68,7 @@ export function NumberField({ at, step = 1, ...input }: Placed & Pick<ComponentP
 
 export function CheckField({ at, label }: Placed) {
   const draft = useDraft();
-  // A policy of who must agree counts as a yes.
-  const isChecked = Boolean(draft.at(at));
-  return <Checkbox label={label} checked={isChecked} onChange={({ target }) => draft.set(at, target.checked)} />;
+  return <Checkbox label={label} checked={Boolean(draft.at(at))} onChange={({ target }) => draft.set(at, target.checked)} />;
 }
 
 export interface Choice {

@@ -2,8 +2,9 @@ import { useFlows, useKnowledgeBases } from "@perdure/client/react";
 import { useState } from "react";
 import { Select } from "../../../kit/forms";
 import { useCommonTexts } from "../../../kit/texts";
+import { ApprovalFields } from "./approval";
 import { type Path, useDraft } from "./draft";
-import { AreaField, CheckField, ChoiceField, ChoicesField, ListField, NumberField, TextField } from "./fields";
+import { AreaField, ChoiceField, ChoicesField, ListField, NumberField, TextField } from "./fields";
 import { useFormTexts } from "./texts";
 
 const KINDS = ["http_request", "knowledge_search", "run_flow", "python", "mcp"] as const;
@@ -49,7 +50,7 @@ function ToolFields({ at, kind, onRemove }: { at: Path; kind: string; onRemove: 
       {kind === "run_flow" && <CalledFlow at={at} />}
       {kind === "mcp" && <TextField at={[...at, "server"]} label={t.mcpServer} hint={t.mcpServerHint} required maxLength={40} />}
       {kind === "mcp" && <ListField at={[...at, "tools"]} label={t.mcpTools} hint={t.mcpToolsHint} />}
-      <CheckField at={[...at, "requires_approval"]} label={t.callApproval} />
+      <ApprovalFields at={[...at, "requires_approval"]} label={t.callApproval} />
       <button type="button" aria-label={`${common.remove}: ${title}`} onClick={onRemove}>{common.remove}</button>
     </fieldset>
   );

@@ -1,5 +1,6 @@
 import type { FlowType } from "@perdure/client";
 import { type ReactNode, useEffect, useRef } from "react";
+import { unfold } from "../../../kit/forms";
 import { Problem } from "../../../kit/problem";
 import { useCommonTexts } from "../../../kit/texts";
 import { useTexts } from "../texts";
@@ -32,8 +33,7 @@ export function FlowForm({ kind, draft, submit, isPending, error, onSubmit, noti
   useEffect(() => {
     if (!isStopped) return;
     const wrong = form.current?.querySelector<HTMLElement>("[aria-invalid=true]");
-    const box = wrong?.closest("details");
-    if (box) box.open = true;
+    unfold(wrong);
     (wrong ?? above.current)?.focus();
   }, [error, isStopped]);
   return (
@@ -42,7 +42,7 @@ export function FlowForm({ kind, draft, submit, isPending, error, onSubmit, noti
         <Problem error={error} />
         {notice}
       </div>
-      <form ref={form} action={onSubmit}>
+      <form ref={form} action={onSubmit} onInvalidCapture={({ target }) => unfold(target as Element)}>
         <section className="card">
           <TextField at={["name"]} label={common.name} required maxLength={255} />
           <AreaField at={["description"]} label={common.description} rows={2} />
@@ -51,12 +51,21 @@ export function FlowForm({ kind, draft, submit, isPending, error, onSubmit, noti
           <CheckField at={["is_active"]} label={t.isActive} />
           <CheckField at={["is_public"]} label={t.isPublic} />
         </section>
-        {kind === "agentflow" ? <AgentflowFields /> : <ChatflowFields />}
-        <datalist id="providers">{PROVIDERS.map((name) => <option key={name} value={name} />)}</datalist>
+        <OwnFields kind={kind} />
         <div className="bar submit">
           <button className="main" disabled={isPending}>{submit}</button>
         </div>
       </form>
     </DraftFields>
+  );
+}
+
+/** What only flows of this kind have: all that says how they run. */
+export function OwnFields({ kind }: { kind: FlowType }) {
+  return (
+    <>
+      {kind === "agentflow" ? <AgentflowFields /> : <ChatflowFields />}
+      <datalist id="providers">{PROVIDERS.map((name) => <option key={name} value={name} />)}</datalist>
+    </>
   );
 }

@@ -130,6 +130,7 @@ async def _open(context: BrowserContext, product: Product) -> tuple[int, float, 
     await traffic.begin()
     await page.goto(product.base_url)
     await page.get_by_label("Token or API key").wait_for()
+    await page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
     painted, loaded = await page.evaluate(
         "[performance.getEntriesByName('first-contentful-paint')[0].startTime,"
         " performance.getEntriesByType('navigation')[0].loadEventEnd]"

@@ -58,6 +58,8 @@ async def lag(
 ) -> StreamFigure:
     """Say so many words in each run, and watch each over a connection of its own."""
     lags: list[float] = []
+    # A higher attempt than that of any measurement before, whose words come once more.
+    attempt = int(time.time())
     async with AsyncExitStack() as stack:
         answers = [await stack.enter_async_context(opened(product, each)) for each in executions]
 
@@ -65,15 +67,14 @@ async def lag(
             left = tokens
             async for line in answer.content:
                 if line.startswith(b'data: {"node_id"') and b'"text"' in line:
-                    said = orjson.loads(line[6:])["text"].split()
+                    told = orjson.loads(line[6:])
+                    said = str(told["text"]).split() if told["attempt"] == attempt else []
                     lags.extend((time.time() - float(each)) * 1000 for each in said)
                     left -= len(said)
                 if left <= 0:
                     return
 
         reading = [asyncio.create_task(read(answer)) for answer in answers]
-        # A higher attempt than that of any measurement before.
-        attempt = int(time.time())
         async with asyncio.TaskGroup() as group:
             for execution in executions:
                 group.create_task(say(writer, execution, attempt, tokens=tokens, rate=rate))

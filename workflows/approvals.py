@@ -94,6 +94,8 @@ class Approvals:
 
     async def end(self) -> None:
         """Answer the decisions that still wait: the run ends."""
+        if not workflow.in_workflow():
+            return  # it does not: a worker that stops drops it from its memory
         self._is_over = True
         await workflow.wait_condition(workflow.all_handlers_finished)
 

@@ -1,5 +1,6 @@
 """Flows, their versions, forks and statistics in the console, as a person uses them."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -48,10 +49,14 @@ async def test_a_run_is_forked_compared_and_counted(
     fork = page.get_by_role("dialog")
     await fork.get_by_label("Put another output in the place of").select_option("Finder")
     await fork.get_by_label("The output instead").fill("Another draft.")
+    await fork.get_by_text("Change how the flow runs").click()
+    await fork.get_by_role("group", name="Agent 2").get_by_label("System prompt").fill("Rhyme.")
     await look(page, tmp_path / "fork.png")
     await fork.get_by_role("button", name="Start the fork").click()
     await expect(page.get_by_test_id("output")).to_contain_text("Floating.")
-    assert "Another draft." in (await model.requests())[-1].last_user_message
+    asked = (await model.requests())[-1]
+    assert "Another draft." in asked.last_user_message
+    assert asked.messages[0] == {"role": "system", "content": "Rhyme."}
     await page.get_by_role("link", name="compare", exact=True).click()
     await expect(page.get_by_role("heading", name="Two runs compared")).to_be_visible()
     await expect(page.get_by_text("-Sinking.").first).to_be_visible()
@@ -63,6 +68,49 @@ async def test_a_run_is_forked_compared_and_counted(
     await expect(page.get_by_test_id("runs")).to_have_text(str(totals["executions"]))
     await expect(page.get_by_role("table", name="By flow")).to_contain_text("Forkers")
     await look(page, tmp_path / "dashboard.png")
+
+
+async def test_a_team_is_told_who_decides_and_what_its_answer_looks_like(
+    product: Product, page: Page, tmp_path: Path
+) -> None:
+    await page.goto("/flows")
+    await page.get_by_role("link", name="New team").click()
+    await page.get_by_label("Name", exact=True).first.fill("Careful")
+    agent = page.get_by_role("group", name="Agent 1")
+    await agent.get_by_label("Name", exact=True).fill("Clerk")
+    details = agent.get_by_text("Model, tools and limits")
+    await details.click()
+    schema = agent.get_by_label("JSON schema of its answer")
+    await schema.fill('{"type": ')
+    await details.click()
+    await page.get_by_role("button", name="Create").click()
+    # What keeps it from being sent is unfolded, and says so.
+    await expect(schema).to_be_focused()
+    await expect(schema).to_have_accessible_description(re.compile(r"^This is not JSON yet\."))
+    await schema.fill('{"type": "object", "required": ["sum"], "properties": {"sum": {"type": "number"}}}')
+    await agent.get_by_label("People decide before it begins").check()
+    await agent.get_by_label("Approvers").fill("ada@example.com, bob@example.com")
+    await agent.get_by_label("So many must approve").fill("2")
+    await agent.get_by_label("Seconds until the deadline").fill("3600")
+    await agent.get_by_label("At the deadline").select_option("it is approved")
+    await look(page, tmp_path / "careful.png")
+    await page.get_by_role("button", name="Create").click()
+    await expect(page.get_by_role("heading", name="Careful")).to_be_visible()
+    kept = await product.get(f"/api/agent-builder/flows/{page.url.rsplit('/', 1)[-1]}")
+    assert isinstance(kept["agents"], list)
+    (clerk,) = kept["agents"]
+    assert isinstance(clerk, dict)
+    assert clerk["output_schema"] == {
+        "type": "object",
+        "required": ["sum"],
+        "properties": {"sum": {"type": "number"}},
+    }
+    assert clerk["requires_approval"] == {
+        "approvers": ["ada@example.com", "bob@example.com"],
+        "quorum": 2,
+        "deadline_seconds": 3600,
+        "default_decision": "approve",
+    }
 
 
 async def test_a_flow_is_edited_refused_overtaken_restored_and_deleted(

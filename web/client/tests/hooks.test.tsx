@@ -5,7 +5,17 @@ import type { ReactNode } from "react";
 import { afterEach, expect, test } from "vitest";
 
 import { createPerdureClient } from "../src/index";
-import { PerdureProvider, useExecutionStream, useFlow, useFlows, useOptimisticUpdateFlow, usePrefetchFlow } from "../src/react/index";
+import {
+  PerdureProvider,
+  useExecuteFlow,
+  useExecutions,
+  useExecutionStream,
+  useFlow,
+  useFlowExecutions,
+  useFlows,
+  useOptimisticUpdateFlow,
+  usePrefetchFlow,
+} from "../src/react/index";
 import { json, serve } from "./server";
 
 let server: Awaited<ReturnType<typeof serve>> | undefined;
@@ -57,6 +67,53 @@ test("two readers of one list, and a flow that was fetched before, ask once", as
   const opened = renderHook(() => useFlow("f"), { wrapper });
   expect(opened.result.current.data?.name).toBe("Writers");
   expect(server.asked.map(({ url }) => url)).toEqual(["/api/agent-builder/flows", "/api/agent-builder/flows/f"]);
+});
+
+test("a flow that a list has just shown is not asked for, and an edit of it names the version that was shown", async () => {
+  server = await serve((request, response) =>
+    request.method === "PUT"
+      ? json(response, 200, { id: "f", name: "Poets", version: 8 }, { etag: '"8-x"' })
+      : json(response, 200, { flows: [{ id: "f", name: "Writers", version: 7 }] }),
+  );
+  const wrapper = around(server.baseUrl);
+  const list = renderHook(() => useFlows(), { wrapper });
+  await waitFor(() => expect(list.result.current.isSuccess).toBe(true));
+  list.unmount();
+  const { result } = renderHook(() => ({ flow: useFlow("f"), update: useOptimisticUpdateFlow() }), { wrapper });
+  expect(result.current.flow.data?.name).toBe("Writers");
+  await act(() => result.current.update.mutateAsync({ id: "f", changes: { name: "Poets" } }));
+  await act(() => result.current.update.mutateAsync({ id: "f", changes: { name: "Bards" } }));
+  // What an update answers is kept: nothing is read between the two, and the second is made to what the first left.
+  expect(server.asked.map(({ method, headers }) => [method, headers["if-match"]])).toEqual([
+    ["GET", undefined],
+    ["PUT", '"7"'],
+    ["PUT", '"8-x"'],
+  ]);
+});
+
+test("a started run heads the kept lists that it belongs on, and is not asked for", async () => {
+  const page = { executions: [{ id: "old", flow_id: "f" }], total: 4 };
+  server = await serve((request, response) =>
+    json(response, 200, request.method === "POST" ? { id: "new", flow_id: "f", status: "pending" } : page),
+  );
+  const { result } = renderHook(
+    () => ({
+      own: useFlowExecutions("f", { limit: 1 }),
+      all: useExecutions({}, false),
+      failed: useExecutions({ status: "failed" }, false),
+      others: useFlowExecutions("g"),
+      run: useExecuteFlow(),
+    }),
+    { wrapper: around(server.baseUrl) },
+  );
+  await waitFor(() => expect(result.current.others.isSuccess && result.current.failed.isSuccess).toBe(true));
+  await act(() => result.current.run.mutateAsync({ id: "f", inputData: {} }));
+  const { own, all, failed, others } = result.current;
+  expect([own, all, failed, others].map(({ data }) => data?.executions.map(({ id }) => id))).toEqual([["new"], ["new"], ["old"], ["old"]]);
+  expect(own.data?.total).toBe(5);
+  const asked = server.asked.map(({ url }) => url.replace("/api/agent-builder/", ""));
+  // Where it cannot be told here whether it belongs there, it is asked for.
+  expect(asked.slice(asked.indexOf("flows/f/execute") + 1).sort()).toEqual(["executions?status=failed"]);
 });
 
 test("a stream gathers events and words and says when it is over", async () => {

@@ -1,10 +1,10 @@
-import { keepPreviousData, type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, type Query, type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
 import type { ExecuteOptions, StartOptions } from "../calls/executions";
 import type { QueryOf } from "../calls/query";
 import { afterFrame, NOTHING_YET, type LiveRun } from "../live";
-import type { Execution, ForkRequest, JsonValue } from "../schema";
+import type { Execution, ExecutionPage, ForkRequest, JsonValue } from "../schema";
 import { usePerdure } from "./context";
 import { AGAIN, FRESH, STATISTICS_AGAIN } from "./freshness";
 import { queryKeys } from "./keys";
@@ -73,11 +73,35 @@ export function useExecuteFlow() {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: ({ id, inputData, ...options }: FlowStart) => client.flowsAPI.executeFlow(id, inputData, options),
-    onSuccess: (execution) => {
-      queries.setQueryData(queryKeys.execution(execution.id), execution);
-      return invalidateLists(queries);
-    },
+    onSuccess: (execution) => keepStarted(queries, execution),
   });
+}
+
+/** Puts a new run at the head of the kept lists that begin with it; others are read anew. */
+async function keepStarted(queries: QueryClient, execution: Execution) {
+  queries.setQueryData(queryKeys.execution(execution.id), execution);
+  const firstPages = { queryKey: queryKeys.executions, predicate: ({ queryKey }: Query) => isHeadedBy(execution, queryKey) };
+  queries.setQueriesData<ExecutionPage>(firstPages, (page) => page && withFirst(page, execution));
+  // How the run is by then, they tell when they are shown again.
+  await queries.invalidateQueries({ ...firstPages, refetchType: "none" });
+  const isTouched = ({ queryKey: [, kind, ...rest] }: Query) => kind !== "one" && (kind !== "of" || rest[0] === execution.flow_id);
+  await queries.invalidateQueries({
+    queryKey: queryKeys.executions,
+    predicate: (query) => isTouched(query) && !isHeadedBy(execution, query.queryKey),
+  });
+}
+
+/** A page of the length that it has, where there are more. */
+function withFirst({ executions, total }: ExecutionPage, execution: Execution): ExecutionPage {
+  if (executions.some(({ id }) => id === execution.id)) return { executions, total };
+  return { executions: [execution, ...executions.slice(0, executions.length < total ? -1 : undefined)], total: total + 1 };
+}
+
+/** Whether these are the newest runs of all flows or of the run's, whatever their status. */
+function isHeadedBy({ flow_id }: Execution, [, kind, ...rest]: readonly unknown[]): boolean {
+  const query = rest.at(-1) as QueryOf<"listExecutions">;
+  const isOurs = kind === "list" ? query.flow_id === undefined || query.flow_id === flow_id : kind === "of" && rest[0] === flow_id;
+  return isOurs && !query.offset && !query.status && !query.session_id;
 }
 
 const invalidateLists = (queries: QueryClient) =>

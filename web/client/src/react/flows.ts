@@ -5,18 +5,33 @@ import type { PerdureClient } from "../client";
 import type { New } from "../calls/flows";
 import type { QueryOf } from "../calls/query";
 import type { Tagged } from "../problem";
-import type { AgentflowCreate, ChatflowCreate, FlowUpdate } from "../schema";
+import type { AgentflowCreate, ChatflowCreate, FlowPage, FlowUpdate } from "../schema";
 import { usePerdure } from "./context";
 import { FRESH } from "./freshness";
 import { queryKeys } from "./keys";
 
 type AnyFlow = Awaited<ReturnType<PerdureClient["flowsAPI"]["getFlow"]>>;
 
-const oneFlow = (client: PerdureClient, id: string) => ({
+const oneFlow = (client: PerdureClient, queries: QueryClient, id: string) => ({
   queryKey: queryKeys.flow(id),
   queryFn: () => client.flowsAPI.getTaggedFlow(id),
   staleTime: FRESH,
+  initialData: () => inLists(queries, id)?.flow,
+  initialDataUpdatedAt: () => inLists(queries, id)?.updatedAt,
 });
+
+/** A flow as the latest of the kept lists has it; whether that is still fresh is said by its time. */
+function inLists(queries: QueryClient, id: string): { flow: Tagged<AnyFlow>; updatedAt: number } | undefined {
+  return queries
+    .getQueryCache()
+    .findAll({ queryKey: queryKeys.flowLists })
+    .flatMap(({ state }) => {
+      const found = (state.data as FlowPage | undefined)?.flows.find((flow) => flow.id === id);
+      // Of an ETag, an edit's `If-Match` needs the version alone.
+      return found ? [{ flow: { value: found, etag: `"${found.version}"` }, updatedAt: state.isInvalidated ? 0 : state.dataUpdatedAt }] : [];
+    })
+    .sort((a, b) => b.updatedAt - a.updatedAt)[0];
+}
 
 export function useFlows(query: QueryOf<"listFlows"> = {}) {
   const client = usePerdure();
@@ -34,19 +49,19 @@ export const useChatflows = (query: QueryOf<"listFlows"> = {}) => useFlows({ ...
 const untagged = ({ value }: Tagged<AnyFlow>) => value;
 
 export function useFlow(id: string) {
-  return useQuery({ ...oneFlow(usePerdure(), id), select: untagged });
+  return useQuery({ ...oneFlow(usePerdure(), useQueryClient(), id), select: untagged });
 }
 
 /** The flow with its ETag: what a form keeps from the moment that editing began. */
 export function useTaggedFlow(id: string) {
-  return useQuery(oneFlow(usePerdure(), id));
+  return useQuery(oneFlow(usePerdure(), useQueryClient(), id));
 }
 
 /** A function that reads a flow before it is opened, such as when its link is pointed at. */
 export function usePrefetchFlow() {
   const client = usePerdure();
   const queries = useQueryClient();
-  return useCallback((id: string) => queries.prefetchQuery(oneFlow(client, id)), [client, queries]);
+  return useCallback((id: string) => queries.prefetchQuery(oneFlow(client, queries, id)), [client, queries]);
 }
 
 export function useCreateAgentflow() {

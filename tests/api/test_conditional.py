@@ -58,6 +58,17 @@ async def test_a_tag_that_a_proxy_made_weak_still_counts(alice: Caller) -> None:
     await alice.ok("PUT", path, json={"name": "New"}, headers={"If-Match": f"W/{tag}"})
 
 
+async def test_a_version_alone_is_tag_enough_for_an_edit(alice: Caller) -> None:
+    """Lists tell no tags, and who opens a flow from one need not read it again to change it."""
+    flow = await alice.agentflow()
+    path = f"{FLOWS}/{flow['id']}"
+    mine = {"If-Match": f'"{flow["version"]}"'}
+
+    await alice.ok("PUT", path, json={"name": "New"}, headers=mine)
+
+    await alice.problem(412, "PUT", path, json={"name": "Newer"}, headers=mine)
+
+
 @pytest.mark.parametrize("tag", ["nonsense", '""', '"x-1"', "", '"'])
 async def test_a_tag_of_nothing_matches_nothing(alice: Caller, tag: str) -> None:
     flow = await alice.agentflow()

@@ -14,6 +14,7 @@ from activities.archiving import ArchivingActivities
 from activities.documents import DocumentActivities
 from activities.edge import EdgeInterceptor
 from activities.generate import GenerateActivities
+from activities.heartbeat import hasten
 from activities.housekeeping import HousekeepingActivities
 from activities.memory import MemoryActivities
 from activities.patience import PatientDatabase
@@ -34,8 +35,8 @@ from perdure.tools import Toolbox
 from workflows import WORKFLOWS
 from workflows.sandbox import production_runner
 
-HEARTBEAT_THROTTLE = timedelta(milliseconds=500)
-"""How often heartbeats go to the server, and so how soon a cancellation comes back; the default is up to a minute."""
+HEARTBEAT_THROTTLE = timedelta(milliseconds=100)
+"""How often heartbeats may go to the server; how often they do is said in `activities.heartbeat`."""
 
 GRACEFUL_SECONDS = timedelta(seconds=5)
 """How long model calls in flight may go on when the worker stops; then another worker takes their steps."""
@@ -75,6 +76,7 @@ def build_worker(
     runner: WorkflowRunner | None = None,
 ) -> Worker:
     """Build a worker over the runtime's client. Tests leave it unversioned and give it the checking runner."""
+    runtime.live.on_cancel(hasten)
     generating = GenerateActivities(runtime.llm.models, toolbox, runtime.single, live)
     calling = ToolActivities(toolbox, runtime.single, live)
     subflows = SubflowActivities(runtime.sessions)

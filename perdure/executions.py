@@ -22,6 +22,7 @@ from perdure.domain.forks import Fork
 from perdure.domain.generation import ModelRef
 from perdure.domain.ledger import Ledger
 from perdure.domain.runs import ConversationRef, RunInput
+from perdure.live import announce_cancel
 from perdure.record.reading import failure_sentence
 from perdure.runnable import check_runnable
 from perdure.storage.audit import note
@@ -225,6 +226,7 @@ async def cancel_execution(runtime: Runtime, execution_id: UUID, *, user_id: int
         async with runtime.single.connect() as connection:
             asked = Deed("ExecutionCancelRequested", "Execution", str(execution_id), user_id, user_id, {})
             await note(connection, asked)
+            await announce_cancel(connection, execution_id)
         try:
             await run_handle(runtime.client, execution_id).cancel()
         except RPCError as error:

@@ -4,7 +4,7 @@ Workers write frames into an unlogged table and notify; readers listen and read 
 about a run: the channel shows words as they come, and its loss costs nothing but the sight of them.
 """
 
-from perdure.live.ends import announce_end, announcement, announcing, purge
+from perdure.live.ends import announce_cancel, announce_end, announcement, announcing, purge
 from perdure.live.frames import (
     AttemptFailed,
     End,
@@ -34,6 +34,7 @@ __all__ = [
     "TooSlowError",
     "ToolCalled",
     "ToolReturned",
+    "announce_cancel",
     "announce_end",
     "announcement",
     "announcing",

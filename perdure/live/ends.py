@@ -1,4 +1,4 @@
-"""The last frame of an execution, written in the transaction that records its end, and the removal of what is over."""
+"""The end of an execution: asked for, written in the transaction that records it; and the removal of what is over."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -8,7 +8,7 @@ from sqlalchemy import CTE, BigInteger, Select, Text, bindparam, cast, func, lit
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from perdure.live.notices import CHANNEL, EndNotice
+from perdure.live.notices import CHANNEL, CancelNotice, EndNotice
 from perdure.live.table import live_frames
 
 ABANDONED_AFTER = timedelta(days=30)
@@ -23,6 +23,8 @@ _ANNOUNCE = text(
     " SELECT pg_notify(:channel, :notice)"
 )
 
+_NOTIFY = text("SELECT pg_notify(:channel, :notice)")
+
 _PURGE = text(
     "DELETE FROM live_frames WHERE created_at < now() - CAST(:abandoned AS interval) OR execution_id IN ("
     " SELECT execution_id FROM live_frames WHERE kind = 'end' AND created_at < now() - CAST(:older AS interval))"
@@ -33,6 +35,11 @@ def end_writer(execution_id: UUID) -> int:
     """The writer of an execution's end frame: negative, so that it is no worker's, and always the same."""
     high, low = execution_id.int >> 64, execution_id.int & 0xFFFF_FFFF_FFFF_FFFF
     return -((high ^ low) & 0x7FFF_FFFF_FFFF_FFFF) - 1
+
+
+async def announce_cancel(connection: AsyncConnection | AsyncSession, execution_id: UUID) -> None:
+    """Tell workers that this execution is asked to stop. Temporal is asked by the caller: this only hastens it."""
+    await connection.execute(_NOTIFY, {"channel": CHANNEL, "notice": str(CancelNotice(execution_id))})
 
 
 async def announce_end(connection: AsyncConnection | AsyncSession, execution_id: UUID, status: str) -> None:

@@ -1,4 +1,4 @@
-"""What a NOTIFY of the live channel says: which rows are new, or which execution is over."""
+"""What a NOTIFY of the live channel says: which rows are new, or which execution is over or is to stop."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -27,7 +27,16 @@ class EndNotice(NamedTuple):
         return f"end:{self.execution_id}:{self.status}"
 
 
-def parse_notice(payload: str) -> RowsNotice | EndNotice:
+class CancelNotice(NamedTuple):
+    """An execution has been asked to stop: its calls in flight need not wait for their next heartbeat to hear of it."""
+
+    execution_id: UUID
+
+    def __str__(self) -> str:
+        return f"cancel:{self.execution_id}"
+
+
+def parse_notice(payload: str) -> RowsNotice | EndNotice | CancelNotice:
     """Read a notice.
 
     Raises:
@@ -40,4 +49,6 @@ def parse_notice(payload: str) -> RowsNotice | EndNotice:
     if kind == "end":
         execution_id, _, status = rest.partition(":")
         return EndNotice(UUID(execution_id), status)
+    if kind == "cancel":
+        return CancelNotice(UUID(rest))
     raise ValueError(f"unknown notice {payload!r}")

@@ -15,7 +15,7 @@ import asyncpg
 from perdure.live.connection import LOST, close, connect_again, report_crash
 from perdure.live.ends import end_writer
 from perdure.live.frames import End, LiveFrame, decode
-from perdure.live.notices import CHANNEL, EndNotice, RowsNotice, parse_notice
+from perdure.live.notices import CHANNEL, CancelNotice, EndNotice, RowsNotice, parse_notice
 from perdure.live.subscription import Position, Row, Subscription
 
 logger = logging.getLogger(__name__)
@@ -85,6 +85,7 @@ class LiveReader:
         self._database_url = database_url
         self._subscriptions: defaultdict[UUID, set[Subscription]] = defaultdict(set)
         self._endings: defaultdict[UUID, set[Ending]] = defaultdict(set)
+        self._cancel_listeners: set[Callable[[UUID], None]] = set()
         self._notices: list[RowsNotice | EndNotice | _Mark] = []
         self._news = asyncio.Event()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
@@ -97,6 +98,10 @@ class LiveReader:
     def watched(self) -> set[UUID]:
         """The executions that somebody follows or waits for at the moment."""
         return {*self._subscriptions, *self._endings}
+
+    def on_cancel(self, told: Callable[[UUID], None]) -> None:
+        """Call `told` whenever an execution has been asked to stop. What is said while the database is away is lost."""
+        self._cancel_listeners.add(told)
 
     async def subscribe(self, execution_id: UUID, *, ended: bool = False) -> AsyncGenerator[LiveFrame]:
         """Yield an execution's frames from its first one on, as they are written, up to and including `End`.
@@ -248,10 +253,15 @@ class LiveReader:
 
     def _on_notice(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         try:
-            self._notices.append(parse_notice(str(payload)))
+            notice = parse_notice(str(payload))
         except ValueError as error:
             logger.warning("The live channel skips a notice of another version: %s", error)
             return
+        if isinstance(notice, CancelNotice):
+            for told in self._cancel_listeners:
+                told(notice.execution_id)
+            return
+        self._notices.append(notice)
         self._news.set()
 
     def _on_termination(self, _connection: object) -> None:

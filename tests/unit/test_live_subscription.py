@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from perdure.live import End, LiveFrame, StepStarted, Token, TooSlowError, subscription
 from perdure.live.ends import end_writer
 from perdure.live.frames import AttemptFailed, decode, encode
-from perdure.live.notices import EndNotice, RowsNotice, parse_notice
+from perdure.live.notices import CancelNotice, EndNotice, RowsNotice, parse_notice
 from perdure.live.subscription import Position, Row, Subscription
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -133,9 +133,11 @@ def test_notices_are_read_as_they_were_written(execution_id: UUID) -> None:
     assert -(2**63) <= end_writer(execution_id) < 0
     rows = RowsNotice(2**62, 1, 7)
     assert parse_notice(str(rows)) == rows
+    cancelled = CancelNotice(execution_id)
+    assert parse_notice(str(cancelled)) == cancelled
 
 
-@pytest.mark.parametrize("payload", ["", "rows:1", "rows:a:b:c", "end:nobody:x", "other:1"])
+@pytest.mark.parametrize("payload", ["", "rows:1", "rows:a:b:c", "end:nobody:x", "cancel:nobody", "other:1"])
 def test_a_notice_of_another_version_is_refused(payload: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_notice(payload)

@@ -6,9 +6,9 @@ from typing_extensions import override
 from xdist.remote import Producer  # pyright: ignore[reportMissingTypeStubs]
 from xdist.scheduler import LoadScopeScheduling  # pyright: ignore[reportMissingTypeStubs]
 
-from tests.support.running import lab, model, runtime, working
+from tests.support.running import lab, model, runtime, session_worker, working
 
-__all__ = ["lab", "model", "runtime", "working"]
+__all__ = ["lab", "model", "runtime", "session_worker", "working"]
 
 # What a hundred examples find beyond these is not worth half a minute of every run.
 settings.register_profile("suite", max_examples=40, deadline=None)

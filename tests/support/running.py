@@ -1,5 +1,6 @@
 """Fixtures of a session: embedded services, a scripted model, and a worker in this process."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -160,14 +161,19 @@ async def lab_runtime(folder: Path, model: ScriptedModel) -> AsyncGenerator[Runt
 
 
 @asynccontextmanager
-async def lab_worker(runtime: Runtime) -> AsyncGenerator[None]:
-    """A worker in this process, its model calls answered by the scripted model."""
+async def lab_worker(runtime: Runtime) -> AsyncGenerator[asyncio.Task[None]]:
+    """A worker in this process, its model calls answered by the scripted model; the task that it runs in."""
     async with (
         LiveWriter(runtime.endpoints.database_url) as live,
         Toolbox(ToolSettings(http_allow_private=True), search=knowledge_search(runtime)) as toolbox,
-        build_worker(runtime, toolbox, live, None, runner=checking_runner()),
     ):
-        yield
+        worker = build_worker(runtime, toolbox, live, None, runner=checking_runner())
+        running = asyncio.create_task(worker.run(), name="worker")
+        try:
+            yield running
+        finally:
+            await worker.shutdown()
+            await running
 
 
 async def new_lab(runtime: Runtime, model: ScriptedModel) -> Lab:
@@ -193,10 +199,18 @@ async def runtime(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel
 
 
 @pytest.fixture(scope="session")
-async def working(runtime: Runtime) -> AsyncGenerator[None]:
+async def session_worker(runtime: Runtime) -> AsyncGenerator[asyncio.Task[None]]:
     """A worker in this process for the session."""
-    async with lab_worker(runtime):
-        yield
+    async with lab_worker(runtime) as running:
+        yield running
+
+
+@pytest.fixture
+async def working(session_worker: asyncio.Task[None]) -> None:
+    """The session's worker, alive: of one that has died each test says why, instead of waiting for it."""
+    if session_worker.done():
+        session_worker.result()
+        pytest.fail("the session's worker has stopped")
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ class ModelServices:
     def __init__(self, keys: ProviderKeys, *, local_base_url: Callable[[], str | None] | str | None = None) -> None:
         self._keys = keys
         self._local_base_url = local_base_url
+        self._loading = asyncio.Lock()
 
     @cached_property
     def models(self) -> "Models":
@@ -53,8 +54,9 @@ class ModelServices:
 
     async def load(self) -> None:
         """Import what a search needs, in a thread: the loop goes on serving meanwhile. Nothing to do the next time."""
-        if "rerankers" not in vars(self) or "embeddings" not in vars(self):
-            await asyncio.to_thread(lambda: (self.embeddings, self.rerankers))
+        async with self._loading:
+            if "rerankers" not in vars(self) or "embeddings" not in vars(self):
+                await asyncio.to_thread(lambda: (self.embeddings, self.rerankers))
 
     async def __aenter__(self) -> Self:
         return self

@@ -17,6 +17,8 @@ from pydantic import (
     JsonValue,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -70,7 +72,12 @@ class ApprovalPolicy(BaseModel):
         return self
 
 
-RequiresApproval = bool | ApprovalPolicy
+def _of_its_kind(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    # By itself, the union would also complain that the policy is no boolean, and under places that nobody sent.
+    return ApprovalPolicy.model_validate(value) if isinstance(value, dict) else validate(value)
+
+
+RequiresApproval = Annotated[bool | ApprovalPolicy, WrapValidator(_of_its_kind)]
 
 
 class _Tool(BaseModel):

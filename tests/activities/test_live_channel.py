@@ -280,6 +280,11 @@ async def test_nothing_is_lost_when_postgresql_restarts(database: Database) -> N
         assert await ending.wait(40) == "completed"
 
 
+async def all_said(database: Database, execution_id: UUID) -> list[Token]:
+    async with LiveReader(database.url) as live:
+        return [each for each in await asyncio.wait_for(watch(live, execution_id), 5) if isinstance(each, Token)]
+
+
 async def test_what_is_said_before_it_is_written_makes_one_frame(database: Database) -> None:
     execution = uuid4()
     async with LiveWriter(database.url) as out:
@@ -291,8 +296,7 @@ async def test_what_is_said_before_it_is_written_makes_one_frame(database: Datab
         speech.say("sea.")
         assert await out.drain()
         await database.end(execution)
-    async with LiveReader(database.url) as live:
-        said = [each for each in await asyncio.wait_for(watch(live, execution), 5) if isinstance(each, Token)]
+    said = await all_said(database, execution)
     assert [(each.node_id, each.index, each.text) for each in said] == [
         ("a", 0, "Ships sail the "),
         ("b", 0, "..."),
@@ -313,8 +317,7 @@ async def test_words_that_were_dropped_leave_a_gap_in_what_is_said_after_them(
         speech.say("kept")
         assert await out.drain()
         await database.end(execution)
-    async with LiveReader(database.url) as live:
-        said = [each for each in await asyncio.wait_for(watch(live, execution), 5) if isinstance(each, Token)]
+    said = await all_said(database, execution)
     assert [(each.index, each.text) for each in said] == [(1, "kept")]
 
 

@@ -1,6 +1,7 @@
 """The agents of a team one by one, and its plan."""
 
 import pytest
+from pydantic import JsonValue
 
 from tests.api.callers import AGENTFLOWS, Caller, Flow
 
@@ -87,3 +88,15 @@ async def test_the_plan_says_the_stages(alice: Caller, bob: Caller, flow: Flow) 
     }
     await bob.problem(404, "GET", path)
     assert (await alice.ok("GET", f"{AGENTFLOWS}/{(await alice.agentflow())['id']}/execution-plan"))["stages"] == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "place"),
+    [({"quorum": 0}, ["quorum"]), ({"quorum": 2, "approvers": ["a@example.com"]}, []), ({"who": "me"}, ["who"])],
+)
+async def test_what_is_wrong_with_an_approval_policy_is_said_once_where_it_is(
+    alice: Caller, policy: JsonValue, place: list[str]
+) -> None:
+    agent: JsonValue = {"name": "A", "requires_approval": policy}
+    problem = await alice.problem(422, "POST", AGENTFLOWS, json={"name": "Team", "agents": [agent]})
+    assert [each["loc"] for each in problem["errors"]] == [["body", "agents", 0, "requires_approval", *place]]

@@ -90,7 +90,13 @@ async def test_a_team_is_told_who_decides_and_what_its_answer_looks_like(
     await schema.fill('{"type": "object", "required": ["sum"], "properties": {"sum": {"type": "number"}}}')
     await agent.get_by_label("People decide before it begins").check()
     await agent.get_by_label("Approvers").fill("ada@example.com, bob@example.com")
-    await agent.get_by_label("So many must approve").fill("2")
+    quorum = agent.get_by_label("So many must approve")
+    await quorum.fill("3")
+    await page.get_by_role("button", name="Create").click()
+    await expect(agent.get_by_role("group", name="Who decides")).to_contain_text(
+        "There are fewer approvers than its quorum"
+    )
+    await quorum.fill("2")
     await agent.get_by_label("Seconds until the deadline").fill("3600")
     await agent.get_by_label("At the deadline").select_option("it is approved")
     await look(page, tmp_path / "careful.png")

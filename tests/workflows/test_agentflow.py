@@ -119,7 +119,12 @@ async def test_an_answer_that_does_not_come_in_time_is_a_failure_that_says_so(la
     assert "timeout_seconds" in (execution.error_message or "")
 
 
-async def test_cancelling_closes_the_call_to_the_provider_within_two_seconds(lab: Lab) -> None:
+# A worker of few calls, and one of hundreds, whose next heartbeat would be too late.
+@pytest.mark.parametrize("seconds", [heartbeat.SHORTEST_SECONDS, heartbeat.LONGEST_SECONDS])
+async def test_cancelling_closes_the_call_to_the_provider_within_two_seconds(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(heartbeat, "SHORTEST_SECONDS", seconds)
     await lab.model.script(Behaviour(hang_after_tokens=1))
     execution_id = await lab.start(await lab.agentflow(agents=THREE), message="Go.")
     await lab.model.wait_for_requests(1)
@@ -133,22 +138,6 @@ async def test_cancelling_closes_the_call_to_the_provider_within_two_seconds(lab
     assert len(await lab.model.requests()) == 1
     with pytest.raises(ConflictError, match="has ended"):
         await cancel_execution(lab.runtime, execution_id, user_id=lab.user_id)
-
-
-async def test_a_cancelled_call_of_a_busy_worker_does_not_wait_for_its_next_heartbeat(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # As if it had hundreds of calls.
-    monkeypatch.setattr(heartbeat, "SHORTEST_SECONDS", heartbeat.LONGEST_SECONDS)
-    await lab.model.script(Behaviour(hang_after_tokens=1))
-    execution_id = await lab.start(await lab.agentflow(agents=THREE), message="Go.")
-    await lab.model.wait_for_requests(1)
-    asked_at = datetime.now(UTC).timestamp()
-    await cancel_execution(lab.runtime, execution_id, user_id=lab.user_id)
-    request = await lab.model.wait_for_disconnect()
-    assert request.disconnected_at is not None
-    assert request.disconnected_at - asked_at < heartbeat.LONGEST_SECONDS / 2
-    assert (await lab.finish(execution_id)).status is ExecutionStatus.CANCELLED
 
 
 async def test_a_running_run_is_read_from_history_with_its_retries(lab: Lab) -> None:

@@ -6,12 +6,14 @@ import { useFormTexts } from "./texts";
 export function ApprovalFields({ at, label }: { at: Path; label: string }) {
   const t = useFormTexts();
   const draft = useDraft();
+  const problem = draft.problemAt(at);
   return (
     <>
       <CheckField at={at} label={label} />
       {Boolean(draft.at(at)) && (
-        <fieldset className="choices">
+        <fieldset className="choices" tabIndex={-1} aria-invalid={problem ? true : undefined}>
           <legend>{t.whoDecides}</legend>
+          {problem && <div className="error">{problem}</div>}
           <ListField at={[...at, "approvers"]} label={t.approvers} hint={t.approversHint} />
           <div className="columns">
             <NumberField at={[...at, "quorum"]} label={t.quorum} min={1} max={100} placeholder="1" />

@@ -4,13 +4,14 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import Failure, as_application_error
 from perdure.domain.runs import StepRef
 from perdure.domain.text import storable
+from perdure.storage.engine import Single
 from perdure.storage.outages import waiting_out
 from perdure.storage.transcripts import FailedAttempt, keep_failure
 
@@ -21,7 +22,7 @@ Found = TypeVar("Found")
 class Attempts:
     """The database as a step's attempts use it. One per worker."""
 
-    def __init__(self, database: AsyncEngine) -> None:
+    def __init__(self, database: Single) -> None:
         self._database = database
 
     async def within_reach(

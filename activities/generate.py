@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities.attempts import Attempts, ref_of
@@ -20,6 +19,7 @@ from perdure.live import LiveWriter, ToolCalled
 from perdure.llm import ModelCallError
 from perdure.llm.models import Models
 from perdure.orchestration.prompts import with_context
+from perdure.storage.engine import Single
 from perdure.storage.transcripts import Words, keep_answer, keep_partial, kept_answer, read_words
 from perdure.storage.turn_steps import calls_of
 from perdure.tools import Toolbox, ToolCallError
@@ -28,7 +28,7 @@ from perdure.tools import Toolbox, ToolCallError
 class GenerateActivities:
     """Model calls; built once per worker with what they need."""
 
-    def __init__(self, models: Models, toolbox: Toolbox, database: AsyncEngine, live: LiveWriter) -> None:
+    def __init__(self, models: Models, toolbox: Toolbox, database: Single, live: LiveWriter) -> None:
         self._models = models
         self._toolbox = toolbox
         self._attempts = Attempts(database)

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from temporalio import activity
 
-SHORTEST_SECONDS = 0.5
-"""How often an activity beats; with the worker's throttle this bounds how long a cancelled model call lives on."""
+SHORTEST_SECONDS = 1.0
+"""How often an activity beats: a model call that is over by then costs the server no beat. With the worker's throttle
+this bounds how long a model call lives on that was cancelled past the API."""
 
 LONGEST_SECONDS = 4.0
 """How seldom where many beat: twice within the time after which a silent worker is taken for dead."""

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from perdure.storage.engine import Sessions
+from perdure.storage.engine import Sessions, Single
 from perdure.storage.outages import waiting_out
 
 Found = TypeVar("Found")
@@ -14,7 +14,7 @@ Found = TypeVar("Found")
 class PatientDatabase:
     """The database of a worker's activities."""
 
-    def __init__(self, sessions: Sessions, database: AsyncEngine) -> None:
+    def __init__(self, sessions: Sessions, database: Single) -> None:
         self._sessions = sessions
         self._database = database
 

@@ -1,13 +1,12 @@
 """Short writes of a run, safe to repeat."""
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 from temporalio.client import Client
 
 from perdure.domain.notes import AnyNote
 from perdure.domain.runs import KeepTextInput, KeepWordsInput, NoteInput, RunEnding
 from perdure.storage.approvals import concerns, keep_note
-from perdure.storage.engine import Sessions
+from perdure.storage.engine import Sessions, Single
 from perdure.storage.transcripts import keep_own_words, keep_text
 from perdure.temporal.settling import end_at_once, end_run
 
@@ -15,7 +14,7 @@ from perdure.temporal.settling import end_at_once, end_run
 class RecordActivities:
     """What a run writes about itself; used as local activities."""
 
-    def __init__(self, client: Client, sessions: Sessions, single: AsyncEngine) -> None:
+    def __init__(self, client: Client, sessions: Sessions, single: Single) -> None:
         self._client = client
         self._sessions = sessions
         self._single = single

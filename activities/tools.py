@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities.attempts import Attempts, ref_of
@@ -11,6 +10,7 @@ from perdure.domain.runs import CallToolInput, CallToolResult
 from perdure.domain.text import storable, storable_json
 from perdure.domain.tools import BadToolError, ToolContext
 from perdure.live import LiveWriter, SourcesFound, ToolReturned
+from perdure.storage.engine import Single
 from perdure.storage.transcripts import KeptOutput, keep_output, kept_output
 from perdure.tools import Toolbox, ToolCallError
 
@@ -18,7 +18,7 @@ from perdure.tools import Toolbox, ToolCallError
 class ToolActivities:
     """Tool calls; built once per worker with what they need."""
 
-    def __init__(self, toolbox: Toolbox, database: AsyncEngine, live: LiveWriter) -> None:
+    def __init__(self, toolbox: Toolbox, database: Single, live: LiveWriter) -> None:
         self._toolbox = toolbox
         self._attempts = Attempts(database)
         self._live = live

@@ -6,7 +6,6 @@ from typing import Annotated
 from cachetools import TTLCache
 from fastapi import Depends, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, OAuth2PasswordBearer
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 
 from perdure.auth import TokenKind, Tokens, is_api_key, key_digest
@@ -14,6 +13,7 @@ from perdure.domain.audit import called_from
 from perdure.domain.errors import UnauthenticatedError
 from perdure.domain.users import Origin, User
 from perdure.settings import Settings
+from perdure.storage.engine import Single
 from perdure.storage.users import get_user, use_api_key
 
 _REMEMBERED = 10_000
@@ -25,7 +25,7 @@ REMEMBERED_SECONDS = 10
 class Authenticator:
     """Tells who a token belongs to. One per process; it remembers users for some seconds."""
 
-    def __init__(self, settings: Settings, reader: AsyncEngine) -> None:
+    def __init__(self, settings: Settings, reader: Single) -> None:
         self.tokens = Tokens.of(settings)
         self._reader = reader
         self._users = TTLCache[int, User | None, float](_REMEMBERED, REMEMBERED_SECONDS)

@@ -7,11 +7,11 @@ costs more than they do.
 from typing import Annotated
 
 from fastapi import Depends
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 
 from api.auth import AuthenticatorDep, Caller, OriginDep, Watcher
 from perdure.bootstrap import Runtime
+from perdure.storage.engine import Single
 
 __all__ = ["AuthenticatorDep", "Caller", "OriginDep", "ReaderDep", "RuntimeDep", "Watcher"]
 
@@ -22,11 +22,11 @@ async def get_runtime(connection: HTTPConnection) -> Runtime:
     return runtime
 
 
-async def get_reader(connection: HTTPConnection) -> AsyncEngine:
+async def get_reader(connection: HTTPConnection) -> Single:
     """Give the pool for statements that only read."""
     return (await get_runtime(connection)).single
 
 
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
-ReaderDep = Annotated[AsyncEngine, Depends(get_reader)]
+ReaderDep = Annotated[Single, Depends(get_reader)]
 """The pool without transactions: one statement that only reads is of one moment by itself."""

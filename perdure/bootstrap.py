@@ -12,7 +12,7 @@ from perdure.embedded.endpoints import Endpoints
 from perdure.live import LiveReader
 from perdure.llm import ModelServices, ProviderKeys
 from perdure.settings import Settings
-from perdure.storage.engine import Sessions, make_engine, make_sessions
+from perdure.storage.engine import Sessions, Single, make_engine, make_sessions
 from perdure.temporal.client import connect
 from perdure.temporal.history import Records
 from perdure.temporal.namespace import ensure_search_attributes
@@ -27,8 +27,8 @@ class Runtime:
     engine: AsyncEngine
     sessions: Sessions
     """Transactions over the pool."""
-    single: AsyncEngine
-    """The pool for what is one statement: it is a transaction by itself and saves two round trips."""
+    single: Single
+    """Connections for what is one statement, a transaction by itself."""
     client: Client
     records: Records
     """What runs have done, by Temporal or, where it has forgotten them, by the archive."""
@@ -49,14 +49,16 @@ class Runtime:
 async def open_runtime(
     settings: Settings, endpoints: Endpoints, *, keys: ProviderKeys | None = None
 ) -> AsyncGenerator[Runtime]:
-    """Connect to Temporal and make the pool; close the pool at the end. `keys`: None reads them from the environment.
+    """Connect to Temporal and make the pools; close them at the end. `keys`: None reads them from the environment.
 
     Raises SetupError when Temporal does not answer at the configured address, or its namespace lacks search attributes
     that may not be created.
     """
     keys = keys or ProviderKeys()
-    engine = make_engine(endpoints.database_url, pool_size=settings.database.pool_size)
+    pool_size = settings.database.pool_size
+    engine = make_engine(endpoints.database_url, pool_size=pool_size)
     sessions = make_sessions(engine)
+    single = Single(endpoints.database_url, pool_size=pool_size)
     try:
         client = await connect(settings.temporal, endpoints.temporal_address, sessions)
         await ensure_search_attributes(client)
@@ -64,7 +66,6 @@ async def open_runtime(
             LiveReader(endpoints.database_url) as live,
             ModelServices(keys, local_base_url=endpoints.local_model_url) as llm,
         ):
-            single = engine.execution_options(isolation_level="AUTOCOMMIT")
             yield Runtime(
                 settings=settings,
                 endpoints=endpoints,
@@ -77,4 +78,5 @@ async def open_runtime(
                 llm=llm,
             )
     finally:
+        await single.dispose()
         await engine.dispose()

@@ -76,7 +76,7 @@ class DatabaseSettings(BaseModel):
     """Which PostgreSQL to use; with no URL the embedded one is started."""
 
     url: SecretStr | None = None
-    pool_size: int = Field(default=10, gt=0, description="Connections each process may hold.")
+    pool_size: int = Field(default=10, gt=0, description="Connections of a process for transactions, and as many again for single statements.")
 
 
 class LlmSettings(BaseModel):

@@ -17,7 +17,7 @@ from perdure.embedded.endpoints import Endpoints
 from perdure.live import LiveReader
 from perdure.llm import ModelServices, ProviderKeys
 from perdure.settings import AuthSettings, Settings
-from perdure.storage.engine import make_engine, make_sessions
+from perdure.storage.engine import Single, make_engine, make_sessions
 from perdure.temporal.history import Records
 
 SNAPSHOT = Path(__file__).resolve().parents[1] / "docs" / "openapi.json"
@@ -27,15 +27,16 @@ _NOWHERE = Endpoints(database_url="postgresql+asyncpg://127.0.0.1:1/none", tempo
 async def build_app() -> FastAPI:
     """Build the application on a runtime that connects to nothing: enough to read its routes and its document."""
     engine = make_engine(_NOWHERE.database_url, pool_size=1)
+    single = Single(_NOWHERE.database_url, pool_size=1)
     client = await Client.connect(_NOWHERE.temporal_address, lazy=True)
     runtime = Runtime(
         settings=Settings.model_construct(auth=AuthSettings(secret=SecretStr("only reads its own document" * 2))),
         endpoints=_NOWHERE,
         engine=engine,
         sessions=make_sessions(engine),
-        single=engine,
+        single=single,
         client=client,
-        records=Records(client, engine),
+        records=Records(client, single),
         live=LiveReader(_NOWHERE.database_url),
         llm=ModelServices(ProviderKeys()),
     )

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, JsonValue
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import examples
 from api.bodies import StrictJsonRoute
@@ -27,6 +26,7 @@ from perdure.domain.flows import (
 )
 from perdure.domain.users import Origin, User
 from perdure.storage import flows
+from perdure.storage.engine import Single
 from perdure.storage.flow_lists import list_flows
 
 PREFIX = "/api/agent-builder"
@@ -136,7 +136,7 @@ async def create_chatflow(
     return await _create(request, runtime, origin, body)
 
 
-async def _page(request: Request, reader: AsyncEngine, caller: User, query: FlowQuery) -> Response:
+async def _page(request: Request, reader: Single, caller: User, query: FlowQuery) -> Response:
     async with reader.connect() as connection:
         page = await list_flows(connection, caller.id, query)
     return json_answer(request, page.__pydantic_serializer__.to_json(page))

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.service import RPCError
 
 from api.bodies import StrictJsonRoute
@@ -16,6 +15,7 @@ from api.deps import ReaderDep, RuntimeDep
 from api.problems import problems
 from perdure.bootstrap import Runtime
 from perdure.domain.errors import UnavailableError
+from perdure.storage.engine import Single
 
 _SECONDS = 2.0
 
@@ -63,7 +63,7 @@ async def _answers(question: Awaitable[None]) -> bool:
     return True
 
 
-async def _ask_database(reader: AsyncEngine) -> None:
+async def _ask_database(reader: Single) -> None:
     async with reader.connect() as connection:
         await connection.execute(text("SELECT 1"))
 

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.bodies import StrictJsonRoute
@@ -27,6 +26,7 @@ from perdure.domain.chats import (
 from perdure.domain.flows import MemoryConfig
 from perdure.memory.strategies import STRATEGIES
 from perdure.storage import sessions
+from perdure.storage.engine import Single
 from perdure.temporal.starting import run_handle
 
 PREFIX = "/api/agent-builder/chatflow"
@@ -145,7 +145,7 @@ async def delete_session(session_id: SessionId, origin: OriginDep, runtime: Runt
     return was
 
 
-async def _export(reader: AsyncEngine, session_id: str, user_id: int) -> SessionExport:
+async def _export(reader: Single, session_id: str, user_id: int) -> SessionExport:
     async with reader.connect() as connection:
         session = await sessions.get_session(connection, session_id, user_id=user_id)
         messages = await sessions.read_history(connection, session_id, user_id=user_id, limit=None, offset=0)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy import ColumnElement, Select, and_, func, insert, literal, or_, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from perdure.domain.audit import (
     AuditEvent,
@@ -17,7 +17,7 @@ from perdure.domain.audit import (
     called_from,
 )
 from perdure.storage.audit_tables import AuditChainRow, AuditCountRow, AuditHeadRow, AuditRow, AuditUnsealedRow
-from perdure.storage.engine import Sessions
+from perdure.storage.engine import Sessions, Single
 
 SEALED_AT_ONCE = 1000
 """Entries that one transaction seals: others who seal the same tenant's wait for it."""
@@ -248,7 +248,7 @@ def _problem(kind: str, position: int | None, log_id: int | None) -> AuditProble
     return AuditProblem.model_validate({"position": position, "id": log_id, "problem": kind, "sentence": sentence})
 
 
-async def export(engine: AsyncEngine, tenant_id: int) -> AsyncIterator[AuditLink]:
+async def export(engine: Single, tenant_id: int) -> AsyncIterator[AuditLink]:
     """A tenant's sealed entries with their links, in the order of the chain; a page in memory at a time."""
     after = 0
     while True:

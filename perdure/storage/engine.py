@@ -1,23 +1,32 @@
-"""The connection pool of one process."""
+"""The connections of one process: a pool for transactions, and one for what is one statement."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import orjson
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+PATIENCE_SECONDS = 10
+"""How long a free connection is waited for."""
 
 
 def _to_json(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
-def make_engine(database_url: str, *, pool_size: int) -> AsyncEngine:
-    """Build the pool; nothing connects before its first use. `database_url` has the form `postgresql+asyncpg://`."""
+def make_engine(database_url: str, *, pool_size: int, autocommit: bool = False) -> AsyncEngine:
+    """Build a pool; nothing connects before its first use. `database_url` has the form `postgresql+asyncpg://`."""
     return create_async_engine(
         database_url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=10,
+        pool_timeout=PATIENCE_SECONDS,
         pool_pre_ping=False,
+        isolation_level="AUTOCOMMIT" if autocommit else None,
         json_serializer=_to_json,
         json_deserializer=orjson.loads,
         connect_args={
@@ -28,6 +37,61 @@ def make_engine(database_url: str, *, pool_size: int) -> AsyncEngine:
             "prepared_statement_name_func": lambda: f"__perdure_{uuid4()}__",
         },
     )
+
+
+class Single:
+    """Connections for what is one statement: it is a transaction by itself, which saves two round trips.
+
+    Once made they stay out of SQLAlchemy's pool: taking one from there and giving it back costs twice the processor
+    time of a statement (0.15 and 0.07 ms on two cores of 2026).
+
+    Args:
+        database_url: as `make_engine` takes it.
+        pool_size: how many statements may run at the same time; the next one waits.
+    """
+
+    def __init__(self, database_url: str, *, pool_size: int) -> None:
+        self._engine = make_engine(database_url, pool_size=pool_size, autocommit=True)
+        self._places = asyncio.Semaphore(pool_size)
+        self._idle: list[AsyncConnection] = []
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncGenerator[AsyncConnection]:
+        """Lend a connection for a statement, or a few that need not be of one moment.
+
+        Raises sqlalchemy's TimeoutError when none is free for `PATIENCE_SECONDS`.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS if self._places.locked() else None):
+                await self._places.acquire()
+        except TimeoutError:
+            msg = f"No connection to the database was free for {PATIENCE_SECONDS} s."
+            raise PoolTimeoutError(msg) from None
+        try:
+            connection = self._idle.pop() if self._idle else await self._engine.connect()
+            try:
+                yield connection
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    # The server is gone, and with it what the others were connected to.
+                    await self._let_go()
+                raise
+            finally:
+                if connection.invalidated:  # lost, or in the middle of a statement that was cancelled
+                    await connection.close()
+                else:
+                    self._idle.append(connection)
+        finally:
+            self._places.release()
+
+    async def dispose(self) -> None:
+        """Close the connections."""
+        await self._let_go()
+        await self._engine.dispose()
+
+    async def _let_go(self) -> None:
+        while self._idle:
+            await self._idle.pop().close()
 
 
 Sessions = async_sessionmaker[AsyncSession]

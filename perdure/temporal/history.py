@@ -9,7 +9,6 @@ from uuid import UUID
 
 from pydantic import JsonValue
 from pydantic_core import from_json
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
@@ -21,6 +20,7 @@ from perdure.record.fold import RunState, fold
 from perdure.record.mapping import Mapper
 from perdure.record.reading import Recorded
 from perdure.storage.archive import archived_runs, read_archived
+from perdure.storage.engine import Single
 from perdure.temporal.runs import Run, fetch_history, in_order, run_of, runs_of
 
 
@@ -44,7 +44,7 @@ class RunHistory:
 class Records:
     """The record of every run: Temporal's histories, and the archive of those that Temporal has forgotten."""
 
-    def __init__(self, client: Client, single: AsyncEngine) -> None:
+    def __init__(self, client: Client, single: Single) -> None:
         self.client = client
         self._single = single
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -13,7 +12,7 @@ from perdure.domain.ledger import Ledger
 from perdure.domain.runs import RunEnding, RunHeader, RunInput, Turn
 from perdure.live import announce_end, announcement, announcing
 from perdure.record.fold import RunState
-from perdure.storage.engine import Sessions
+from perdure.storage.engine import Sessions, Single
 from perdure.storage.executions import CLOSED, FOLLOWED, outcome_of, read_header, settle
 from perdure.storage.turn_ends import due_after
 from perdure.temporal.history import Records
@@ -68,7 +67,7 @@ async def end_run(client: Client, sessions: Sessions, ending: RunEnding) -> None
         await start_fold(client, due.fold, due.fold_id)
 
 
-async def end_at_once(single: AsyncEngine, ending: RunEnding) -> bool:
+async def end_at_once(single: Single, ending: RunEnding) -> bool:
     """Do what `end_run` does for a run outside of a session whose row is there, in one round trip instead of four.
 
     False: that was not so, and nothing has happened.

@@ -19,7 +19,7 @@ from api.problems import KINDS, type_of
 from perdure.bootstrap import Runtime
 from perdure.domain.flows import AgentflowView
 from perdure.settings import ApiSettings
-from perdure.storage.engine import make_engine, make_sessions
+from perdure.storage.engine import Single, make_engine, make_sessions
 from tests.api.callers import AGENTFLOWS, BASE_URL, CHATFLOWS, FLOWS, Call, Caller, problem_of
 
 JSON = {"Content-Type": "application/json"}
@@ -196,8 +196,10 @@ async def test_a_body_that_is_too_large(alice: Caller, runtime: Runtime, chunked
 @pytest.fixture
 async def lost(runtime: Runtime) -> AsyncGenerator[FastAPI]:
     """An API whose database is not there."""
-    engine = make_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none", pool_size=1)
-    yield create_app(replace(runtime, engine=engine, single=engine, sessions=make_sessions(engine)))
+    nowhere = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
+    engine, single = make_engine(nowhere, pool_size=1), Single(nowhere, pool_size=1)
+    yield create_app(replace(runtime, engine=engine, single=single, sessions=make_sessions(engine)))
+    await single.dispose()
     await engine.dispose()
 
 

@@ -145,7 +145,7 @@ async def test_the_index_goes_on_until_it_has_found_enough_of_one_knowledge_base
     # The planner would compare the few chunks of a test one by one.
     planner = {"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off"}
     engine = create_async_engine(lab.runtime.endpoints.database_url, connect_args={"server_settings": planner})
-    runtime = replace(lab.runtime, engine=engine, single=engine.execution_options(isolation_level="AUTOCOMMIT"))
+    runtime = replace(lab.runtime, engine=engine)
     try:
         found = await search(
             runtime,

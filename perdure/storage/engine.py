@@ -42,8 +42,8 @@ def make_engine(database_url: str, *, pool_size: int, autocommit: bool = False) 
 class Single:
     """Connections for what is one statement: it is a transaction by itself, which saves two round trips.
 
-    Once made they stay out of SQLAlchemy's pool: taking one from there and giving it back costs twice the processor
-    time of a statement (0.15 and 0.07 ms on two cores of 2026).
+    Once made they stay out of SQLAlchemy's pool: taking one from there and giving it back costs nearly as much as the
+    statement (decision 20).
 
     Args:
         database_url: as `make_engine` takes it.

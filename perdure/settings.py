@@ -76,7 +76,7 @@ class DatabaseSettings(BaseModel):
     """Which PostgreSQL to use; with no URL the embedded one is started."""
 
     url: SecretStr | None = None
-    pool_size: int = Field(default=10, gt=0, description="Connections of a process for transactions, and as many again for single statements.")
+    pool_size: int = Field(default=10, gt=0, description="Connections for transactions, as many again for statements.")
 
 
 class LlmSettings(BaseModel):

@@ -248,11 +248,11 @@ def _problem(kind: str, position: int | None, log_id: int | None) -> AuditProble
     return AuditProblem.model_validate({"position": position, "id": log_id, "problem": kind, "sentence": sentence})
 
 
-async def export(engine: Single, tenant_id: int) -> AsyncIterator[AuditLink]:
+async def export(single: Single, tenant_id: int) -> AsyncIterator[AuditLink]:
     """A tenant's sealed entries with their links, in the order of the chain; a page in memory at a time."""
     after = 0
     while True:
-        async with engine.connect() as connection:
+        async with single.connect() as connection:
             found = await connection.execute(
                 select(
                     AuditChainRow.position,

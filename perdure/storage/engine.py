@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import orjson
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.event import listen
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
@@ -20,7 +22,7 @@ def _to_json(value: object) -> str:
 
 def make_engine(database_url: str, *, pool_size: int, autocommit: bool = False) -> AsyncEngine:
     """Build a pool; nothing connects before its first use. `database_url` has the form `postgresql+asyncpg://`."""
-    return create_async_engine(
+    engine = create_async_engine(
         database_url,
         pool_size=pool_size,
         max_overflow=0,
@@ -37,6 +39,14 @@ def make_engine(database_url: str, *, pool_size: int, autocommit: bool = False) 
             "prepared_statement_name_func": lambda: f"__perdure_{uuid4()}__",
         },
     )
+    listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(pooled: AdaptedConnection, _record: object, _proxy: object) -> None:
+    """Connect anew where the server has hung up meanwhile: nobody needs to fail to find that out."""
+    if pooled.driver_connection.is_closed():
+        raise InvalidatePoolError
 
 
 class Single:
@@ -68,7 +78,7 @@ class Single:
             msg = f"No connection to the database was free for {PATIENCE_SECONDS} s."
             raise PoolTimeoutError(msg) from None
         try:
-            connection = self._idle.pop() if self._idle else await self._engine.connect()
+            connection = await self._take()
             try:
                 yield connection
             except DBAPIError as error:
@@ -84,6 +94,14 @@ class Single:
         finally:
             self._places.release()
 
+    async def _take(self) -> AsyncConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not await _hung_up(connection):
+                return connection
+            await connection.close()
+        return await self._engine.connect()
+
     async def dispose(self) -> None:
         """Close the connections."""
         await self._let_go()
@@ -92,6 +110,11 @@ class Single:
     async def _let_go(self) -> None:
         while self._idle:
             await self._idle.pop().close()
+
+
+async def _hung_up(connection: AsyncConnection) -> bool:
+    driver = (await connection.get_raw_connection()).driver_connection
+    return driver is None or driver.is_closed()
 
 
 Sessions = async_sessionmaker[AsyncSession]

@@ -95,6 +95,8 @@ class RunLog:
         self._steps: defaultdict[str, list[_Step]] = defaultdict(list)
         self._closed: dict[int, int] = {}
         """The version of the event that closed a step, by the version of its `StepScheduled`."""
+        self._voided: set[int] = set()
+        """The versions of the `StepScheduled` that a reset has taken back."""
         self._waiting: defaultdict[str, list[_Held]] = defaultdict(list)
         self._waiting_rows = 0
         self._runs: dict[tuple[int, str], str | None] = {}
@@ -156,12 +158,16 @@ class RunLog:
             for steps in self._steps.values():
                 if steps and steps[-1].version > kept:
                     self._closed.setdefault(steps[-1].version, reset.version)
+                    self._voided.add(steps[-1].version)
 
     def _step_of(self, step_id: str, run_id: str | None) -> _Step | None:
         steps = self._steps.get(step_id)
         if not steps:
             return None
-        return next((step for step in reversed(steps) if step.run_id == run_id), steps[-1])
+        own = next((step for step in reversed(steps) if step.run_id == run_id), None)
+        if own is None and run_id is not None and steps[-1].version in self._voided:
+            return None  # the run that was sent back does the step again, and says so before history does
+        return own or steps[-1]
 
     def _add_word(self, step: _Step, held: _Held) -> None:
         frame = held.row.frame

@@ -10,7 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from perdure.bootstrap import Runtime
 from perdure.storage import engine
-from perdure.storage.engine import Single
+from perdure.storage.engine import Single, make_engine
 from perdure.storage.outages import is_outage
 
 _PID = text("SELECT pg_backend_pid()")
@@ -26,6 +26,13 @@ async def single(runtime: Runtime) -> AsyncGenerator[Single]:
 async def _pid(single: Single) -> int:
     async with single.connect() as connection:
         return int((await connection.execute(_PID)).scalar_one())
+
+
+async def _terminate(runtime: Runtime, pids: set[int]) -> None:
+    """End these backends, and let this process's loop hear of it."""
+    terminate = text("SELECT pg_terminate_backend(CAST(pid AS int), 5000) FROM unnest(CAST(:pids AS int[])) AS pid")
+    async with runtime.engine.connect() as connection:
+        assert all((await connection.execute(terminate, {"pids": list(pids)})).scalars())
 
 
 async def test_a_connection_is_used_again_and_leaves_no_transaction_open(single: Single, runtime: Runtime) -> None:
@@ -48,19 +55,42 @@ async def test_a_wrong_statement_costs_no_connection(single: Single) -> None:
     assert await _pid(single) == first
 
 
-async def test_one_lost_connection_lets_go_of_all(single: Single, runtime: Runtime) -> None:
+async def test_connections_that_the_server_has_closed_are_not_lent_again(single: Single, runtime: Runtime) -> None:
     async with single.connect() as one, single.connect() as other:
-        pids = [int((await each.execute(_PID)).scalar_one()) for each in (one, other)]
-    async with runtime.engine.connect() as connection:
-        await connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM unnest(CAST(:pids AS int[])) AS pid"), {"pids": pids}
-        )
+        pids = {int((await each.execute(_PID)).scalar_one()) for each in (one, other)}
+    await _terminate(runtime, pids)
+    async with single.connect() as one, single.connect() as other:
+        anew = {int((await each.execute(_PID)).scalar_one()) for each in (one, other)}
+    assert not anew & pids
+
+
+async def test_a_transaction_begins_on_a_connection_that_is_open(runtime: Runtime) -> None:
+    pool = make_engine(runtime.endpoints.database_url, pool_size=1)
+    try:
+        for _ in range(2):
+            async with pool.begin() as connection:
+                pid = int((await connection.execute(_PID)).scalar_one())
+            await _terminate(runtime, {pid})
+    finally:
+        await pool.dispose()
+
+
+async def test_a_connection_lost_in_use_lets_go_of_all(single: Single, runtime: Runtime) -> None:
+    async with single.connect() as one, single.connect() as other:
+        pids = {int((await each.execute(_PID)).scalar_one()) for each in (one, other)}
+
+    async def lose_it() -> None:
+        async with single.connect() as connection:
+            pid = int((await connection.execute(_PID)).scalar_one())
+            await _terminate(runtime, {pid})
+            await connection.execute(_PID)
+
     with pytest.raises(DBAPIError) as lost:
-        await _pid(single)
+        await lose_it()
     assert is_outage(lost.value)
     async with single.connect() as one, single.connect() as other:
-        anew = [int((await each.execute(_PID)).scalar_one()) for each in (one, other)]
-    assert not set(anew) & set(pids)
+        anew = {int((await each.execute(_PID)).scalar_one()) for each in (one, other)}
+    assert not anew & pids
 
 
 async def test_a_cancelled_statement_leaves_a_place_and_no_connection(single: Single, runtime: Runtime) -> None:

@@ -178,6 +178,28 @@ def test_a_run_that_was_sent_back_says_the_words_of_the_new_attempt() -> None:
     assert [spot.take for spot in spots][:5] == [0, 0, 0, 1, 1]
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_words_of_a_step_that_is_done_again_wait_until_history_says_so(ended: bool) -> None:
+    log = filled(
+        [
+            event(1, "ExecutionStarted", run="r1"),
+            event(2, "StepScheduled", "a", run="r1"),
+            began("a", run="r1"),
+            token("a", 0),
+            *([event(3, "StepFailed", "a", run="r1")] if ended else []),
+            event(4, "RunReset", run="r2", base_run_id="r1", to_version=1),
+            began("a", run="r2"),
+            token("a", 0),
+        ]
+    )
+    before = ["1", "2", "s2.1.0", "t2.1.1", *(["3"] if ended else []), "4"]
+    assert told(log) == before
+    log.add_event(event(5, "StepScheduled", "a", run="r2"))
+    log.add_row(Row(2, 1, began("a", run="r1")))
+    log.add_row(Row(2, 2, token("a", 1)))
+    assert told(log) == [*before, "5", "s5.1.0", "t5.1.1"]
+
+
 def test_old_words_are_let_go_of_and_the_walk_goes_on() -> None:
     log = RunLog(words_kept_bytes=10_000)
     walk = Walk(log, Place())

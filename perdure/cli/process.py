@@ -6,10 +6,11 @@ import importlib.util
 import logging
 import signal
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TypeVar
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _YOUNG_OBJECTS = 20_000
@@ -17,6 +18,10 @@ _SWITCH_SECONDS = 0.0005
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _LOG_BYTES = 10 * 1024 * 1024
 _OLD_LOGS = 5
+AGAIN_SECONDS = 1.0
+"""After how long what goes on in spite of Ctrl-C is cancelled once more."""
+
+Result = TypeVar("Result")
 
 
 class InterruptedStartError(Exception):
@@ -38,6 +43,35 @@ def run_until_stopped(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(run())
+
+
+async def cancelled_by_interrupt(work: Coroutine[None, None, Result]) -> Result:
+    """Do work that Ctrl-C cancels, once a second until it ends.
+
+    asyncio does so once, and libraries below may take that for a cancellation of their own: of the connection attempts
+    that have lost, for one.
+
+    Raises:
+        KeyboardInterrupt: it was cancelled and said nothing else.
+    """
+    task = asyncio.create_task(work)
+    interrupted = asyncio.Event()
+    watcher = asyncio.create_task(interrupted.wait())
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, interrupted.set)
+    try:
+        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=AGAIN_SECONDS)
+        return task.result()
+    except asyncio.CancelledError:
+        if interrupted.is_set():
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        watcher.cancel()
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -15,6 +15,7 @@ from perdure.cli.addresses import api_address
 from perdure.cli.configuration import load_settings
 from perdure.cli.database import ADMIN_EMAIL, checked_database
 from perdure.cli.output import make_console, program
+from perdure.cli.process import cancelled_by_interrupt
 from perdure.cli.run_screen import RunScreen, summary
 from perdure.client import ApiError, AsyncPerdureClient
 from perdure.domain.errors import NotFoundError, SetupError
@@ -36,7 +37,7 @@ def run_flow(flow: str, message: str, session: str | None, url: str | None, toke
             console.print(f"{execution.flow_name}: execution {execution.id}", markup=False, soft_wrap=True)
             await _show(client, console, execution.id)
 
-    asyncio.run(start_and_show())
+    asyncio.run(cancelled_by_interrupt(start_and_show()))
 
 
 def run_watch(execution_id: UUID, url: str | None, token: str | None) -> None:
@@ -46,7 +47,7 @@ def run_watch(execution_id: UUID, url: str | None, token: str | None) -> None:
         async with _client(url, token) as client:
             await _show(client, make_console(), execution_id)
 
-    asyncio.run(watch())
+    asyncio.run(cancelled_by_interrupt(watch()))
 
 
 def run_cancel(execution_id: UUID, url: str | None, token: str | None) -> None:
@@ -68,7 +69,7 @@ async def _show(client: AsyncPerdureClient, console: Console, execution_id: UUID
                 screen.show(update)
         execution = await client.get_execution(execution_id)
     except asyncio.CancelledError:
-        # Ctrl-C, as asyncio hands it on: one that were raised wherever the code stands could be lost in a finalizer.
+        # Ctrl-C: one that were raised wherever the code stands could be lost in a finalizer.
         screen.close()
         sys.stderr.write(
             f"The run goes on. See it with `{program()} watch {execution_id}`, "

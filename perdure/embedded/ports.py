@@ -1,11 +1,14 @@
 """TCP ports of this machine: is one free, and which one is."""
 
 import errno
+import secrets
 import socket
 
 from perdure.domain.errors import SetupError
 
 LOOPBACK = "127.0.0.1"
+_DRAWN_FROM = range(10_000, 32_000)
+_DRAWS = 100
 
 
 def reachable(host: str) -> str:
@@ -22,12 +25,7 @@ def claim_port(host: str, port: int, setting: str) -> int:
         SetupError: it is taken or may not be used; the sentence names `setting`, the environment variable to change.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            # As the servers do: a connection that was closed a moment ago does not hold the port.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            return int(probe.getsockname()[1])
+        return _bound(host, port or _drawn(host))
     except socket.gaierror as error:
         raise SetupError(
             f"{host} is no address of this machine: change {setting.rpartition('__')[0]}__HOST."
@@ -37,3 +35,27 @@ def claim_port(host: str, port: int, setting: str) -> int:
         raise SetupError(
             f"Port {port} on {host} {reason}: set {setting} to another one (0 picks a free one)."
         ) from error
+
+
+def _drawn(host: str) -> int:
+    """Draw a free port, from below those that systems hand out by themselves; 0 where there is none.
+
+    Temporal's server takes some of those at its start: it can be given one that was just found free for it.
+    """
+    for _ in range(_DRAWS):
+        try:
+            return _bound(host, secrets.choice(_DRAWN_FROM))
+        except socket.gaierror:
+            raise
+        except OSError:
+            continue  # taken
+    return 0
+
+
+def _bound(host: str, port: int) -> int:
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as probe:
+        # As the servers do: a connection that was closed a moment ago does not hold the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+        return int(probe.getsockname()[1])

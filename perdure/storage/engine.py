@@ -97,7 +97,7 @@ class Single:
     async def _take(self) -> AsyncConnection:
         while self._idle:
             connection = self._idle.pop()
-            if not await _hung_up(connection):
+            if not _hung_up(connection):
                 return connection
             await connection.close()
         return await self._engine.connect()
@@ -112,8 +112,9 @@ class Single:
             await self._idle.pop().close()
 
 
-async def _hung_up(connection: AsyncConnection) -> bool:
-    driver = (await connection.get_raw_connection()).driver_connection
+def _hung_up(connection: AsyncConnection) -> bool:
+    held = connection.sync_connection
+    driver = held.connection.driver_connection if held else None
     return driver is None or driver.is_closed()
 
 
